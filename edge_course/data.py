@@ -1,0 +1,376 @@
+"""The course's data sets and trained weights, each checked by its hash before it is used.
+
+`data/manifest.json` names every file with its size, its sha256 and the recipe that
+makes it. `python -m edge_course.data` checks them; with `--rebuild` it makes them anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import pkgutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+FOLDER = Path(__file__).resolve().parent.parent / "data"
+MANIFEST = "manifest.json"
+MANIFEST_VERSION = 1
+
+CLASS_NAMES = (
+    "T-shirt", "trouser", "pullover", "dress", "coat",
+    "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
+
+_DEBIAN = "https://deb.debian.org/debian/pool/main/d/dataset-fashion-mnist/"
+_PACKAGE = "dataset-fashion-mnist_0.0~git20200523.55506a9-1_all.deb"
+_PACKAGE_SHA256 = "39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0"
+
+
+class DataError(Exception):
+    """A data file is missing or is not the one the course was made with."""
+
+
+class LabelledImages(NamedTuple):
+    """Pictures with their classes.
+
+    Attributes
+    ----------
+    images : uint8, shape (n, 28, 28), 0 is the background.
+    labels : uint8, shape (n,), an index into `CLASS_NAMES`.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def manifest() -> dict[str, dict]:
+    """Return name → {"bytes", "sha256", "recipe"} of every file in ``data/``.
+
+    Raises
+    ------
+    DataError
+        If the manifest is missing, unreadable, or of another version.
+    """
+    path = FOLDER / MANIFEST
+    repair = f"restore it with: git checkout -- data/{MANIFEST}"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version, files = content["version"], content["files"]
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; {repair}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not readable ({error}); {repair}") from None
+    if version != MANIFEST_VERSION:
+        raise DataError(f"{path} has version {version}, expected {MANIFEST_VERSION}; {repair}")
+    return files
+
+
+def _checked(name: str, content: bytes, entry: dict) -> bytes:
+    """Return the content if it is what the manifest says; else raise a DataError."""
+    found = hashlib.sha256(content).hexdigest()
+    if found == entry["sha256"]:
+        return content
+    size, expected_size = len(content), entry["bytes"]
+    if size < expected_size:
+        what = f"is truncated or of another version ({size:,} of {expected_size:,} bytes)"
+    elif size > expected_size:
+        what = f"is of another version ({size:,} bytes, expected {expected_size:,})"
+    else:
+        what = "was altered"
+    raise DataError(
+        f"data/{name} {what}: expected sha256 {entry['sha256']}, found {found}; {_repair(name)}"
+    )
+
+
+def _repair(name: str) -> str:
+    return (
+        f"repair it with: git checkout -- data/{name}   "
+        f"(or: python -m edge_course.data --rebuild {name})"
+    )
+
+
+def read(name: str) -> bytes:
+    """Return the content of a file in ``data/`` after checking its hash.
+
+    Raises
+    ------
+    DataError
+        If the manifest does not know the name, or the file is missing, truncated,
+        altered or of another version.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    files = manifest()
+    if name not in files:
+        raise DataError(f"data/ has no file called {name!r}; it has: {', '.join(files)}")
+    path = FOLDER / name
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        expected = files[name]["sha256"]
+        raise DataError(
+            f"data/{name} is missing: expected sha256 {expected}, found no file; {_repair(name)}"
+        ) from None
+    return _checked(name, content, files[name])
+
+
+def _arrays(content: bytes) -> LabelledImages:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return LabelledImages(arrays["images"], arrays["labels"])
+
+
+def fashion_mnist(split: str) -> LabelledImages:
+    """Return Fashion-MNIST pictures of clothes with their classes.
+
+    Parameters
+    ----------
+    split : "train" is 10,000 training images, 1,000 of each class; "test" is the
+        official test set of 10,000; "rest" is the other 50,000 training images, which
+        are downloaded once (31 MB) and kept in the user's cache.
+
+    Returns
+    -------
+    LabelledImages
+        images uint8 (n, 28, 28), labels uint8 (n,).
+
+    Raises
+    ------
+    DataError
+        If a file is missing or altered, or the download failed.
+    ValueError
+        If there is no such split.
+
+    Taught in: notebooks/02_train_a_cnn.ipynb
+    """
+    if split not in ("train", "test", "rest"):
+        raise ValueError(f'expected the split "train", "test" or "rest", got {split!r}')
+    if split == "rest":
+        images, labels = read_idx("train")
+        kept = first_of_each_class(labels, 1000)
+        rest = np.setdiff1d(np.arange(len(labels)), kept)
+        return LabelledImages(images[rest], labels[rest])
+    return _arrays(read(f"fashion_mnist_{split}.npz"))
+
+
+def preprocess(images: np.ndarray) -> np.ndarray:
+    """Return pictures as the networks of this course want them.
+
+    Parameters
+    ----------
+    images : uint8, shape (n, 28, 28), values 0 to 255.
+
+    Returns
+    -------
+    np.ndarray
+        float32, shape (n, 28, 28, 1), values 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the dtype or the shape is another one.
+
+    Taught in: notebooks/02_train_a_cnn.ipynb
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise ValueError(
+            f"expected uint8 pictures of shape (n, 28, 28), got {images.dtype} {images.shape}"
+        )
+    return images[..., np.newaxis].astype(np.float32) / 255
+
+
+def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return the sorted indices of the first ``count`` examples of every class.
+
+    Parameters
+    ----------
+    labels : integer classes, shape (n,).
+    count : examples wanted of each class.
+
+    Returns
+    -------
+    np.ndarray
+        int64 indices, in the order of the data set.
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer examples than that, or ``count`` is not positive.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    labels = np.asarray(labels)
+    classes, sizes = np.unique(labels, return_counts=True)
+    if count < 1 or not len(classes) or sizes.min() < count:
+        raise ValueError(
+            f"expected at least 1 and at most {sizes.min(initial=len(labels))} "
+            f"examples of each class, got {count}"
+        )
+    return np.sort(np.concatenate([np.flatnonzero(labels == c)[:count] for c in classes]))
+
+
+def read_idx(part: str) -> LabelledImages:
+    """Return one part of the original data set, downloaded once and kept in the cache.
+
+    The source is Debian's package of Fashion-MNIST (Xiao et al. 2017), checked by hash.
+
+    Parameters
+    ----------
+    part : "train" (60,000 images) or "t10k" (10,000).
+
+    Raises
+    ------
+    DataError
+        If the package cannot be downloaded or has another hash.
+
+    Taught in: notebooks/02_train_a_cnn.ipynb
+    """
+    import pooch
+
+    try:
+        package = pooch.retrieve(
+            _DEBIAN + _PACKAGE,
+            known_hash=f"sha256:{_PACKAGE_SHA256}",
+            path=pooch.os_cache("edge_course"),
+            progressbar=True,
+        )
+    except Exception as error:  # pooch raises requests', urllib3's and its own errors
+        raise DataError(
+            f"could not download {_DEBIAN}{_PACKAGE} "
+            f"(expected sha256 {_PACKAGE_SHA256}): {error}; check the network and try again"
+        ) from None
+    members = _debian_members(Path(package).read_bytes())
+    images, labels = (
+        _idx_array(members[f"{part}-{kind}-ubyte.gz"]) for kind in ("images-idx3", "labels-idx1")
+    )
+    return LabelledImages(images, labels)
+
+
+def _debian_members(package: bytes) -> dict[str, bytes]:
+    """Return file name → content of the files in a Debian package.
+
+    A .deb is an `ar` archive, 60-byte headers each followed by an even number of bytes;
+    its member data.tar.xz holds the files (deb(5)).
+    """
+    import tarfile
+
+    position = len(b"!<arch>\n")
+    while position < len(package):
+        header = package[position : position + 60]
+        name, size = header[:16].decode().strip().rstrip("/"), int(header[48:58])
+        position += 60
+        if name.startswith("data.tar"):
+            with tarfile.open(fileobj=io.BytesIO(package[position : position + size])) as archive:
+                return {
+                    Path(member.name).name: archive.extractfile(member).read()
+                    for member in archive
+                    if member.isfile()
+                }
+        position += size + size % 2
+    raise DataError(f"{_PACKAGE} holds no data.tar")
+
+
+def _idx_array(compressed: bytes) -> np.ndarray:
+    """Return the array in a gzipped IDX file: two zeros, type, dimensions, sizes, values."""
+    import gzip
+
+    content = gzip.decompress(compressed)
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">i4", dimensions, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: to a temporary file first, which is then renamed.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def rebuild(names: list[str], *, accept: bool) -> bool:
+    """Make files of ``data/`` anew by their recipes; tell whether all hashes are as expected.
+
+    A file whose hash is another one is not written, unless ``accept`` is true: then the
+    manifest takes the new hash.
+    """
+    files = manifest()
+    if unknown := set(names) - set(files):
+        raise DataError(f"data/ has no file called {', '.join(sorted(unknown))}")
+    wanted = names or list(files)
+    same = True
+    for recipe in dict.fromkeys(files[name]["recipe"] for name in wanted):
+        made = pkgutil.resolve_name(recipe)()
+        for name, content in made.items():
+            if name not in wanted:
+                continue
+            if accept:
+                sha256 = hashlib.sha256(content).hexdigest()
+                files[name] = {"bytes": len(content), "sha256": sha256, "recipe": recipe}
+            try:
+                write(FOLDER / name, _checked(name, content, files[name]))
+                print(f"[OK]   {name} {files[name]['sha256']}")
+            except DataError as error:
+                same = False
+                print(f"[FAIL] the recipe {recipe} gave another file: {error}")
+        if accept:
+            content = json.dumps({"version": MANIFEST_VERSION, "files": files}, indent=2) + "\n"
+            write(FOLDER / MANIFEST, content.encode())
+    return same
+
+
+def verify() -> list[tuple[str, str]]:
+    """Return (name, problem) for every file of the manifest; the problem is empty if it is right.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    report = []
+    for name in manifest():
+        try:
+            read(name)
+            report.append((name, ""))
+        except DataError as error:
+            report.append((name, str(error)))
+    return report
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check the files in ``data/``, or rebuild them; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edge_course.data", description="Checks the files in data/ by their hashes."
+    )
+    parser.add_argument(
+        "--rebuild", nargs="*", metavar="NAME", help="make these files (or all) by their recipes"
+    )
+    parser.add_argument(
+        "--accept", action="store_true", help="with --rebuild: take a new hash into the manifest"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        if options.rebuild is not None:
+            return 0 if rebuild(options.rebuild, accept=options.accept) else 1
+        report = verify()
+    except DataError as error:
+        print(f"[FAIL] {error}")
+        return 1
+    for name, problem in report:
+        print(f"[FAIL] {problem}" if problem else f"[OK]   {name}")
+    return int(any(problem for _, problem in report))
+
+
+if __name__ == "__main__":
+    # The recipes import this module under its own name: use that one, not a second copy.
+    from edge_course import data
+
+    sys.exit(data.main())

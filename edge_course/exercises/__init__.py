@@ -1,0 +1,57 @@
+"""The exercises of all notebooks, found by the name of the function to write.
+
+Taught in: notebooks/00_start_here.ipynb
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edge_course.check import Exercise, Report, compare, show, show_folded
+from edge_course.exercises import keras_to_litert, start_here, train_a_cnn, why_the_edge
+
+__all__ = ["EXERCISES", "check", "show", "solution"]
+
+EXERCISES: dict[str, Exercise] = {
+    exercise.reference.__name__: exercise
+    for topic in (start_here, why_the_edge, train_a_cnn, keras_to_litert)
+    for exercise in topic.EXERCISES
+}
+
+
+def _find(function: Callable[..., Any]) -> Exercise:
+    name = getattr(function, "__name__", repr(function))
+    if name not in EXERCISES:
+        raise ValueError(
+            f"there is no exercise called {name!r}; keep the name that the exercise gave your "
+            f"function, one of: {', '.join(sorted(EXERCISES))}"
+        )
+    return EXERCISES[name]
+
+
+def check(function: Callable[..., Any]) -> Report:
+    """Check your function against the packaged one of the same name.
+
+    Raises
+    ------
+    ValueError
+        If no exercise has that name.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    return compare(_find(function), function)
+
+
+def solution(function: Callable[..., Any]) -> None:
+    """Show the packaged function of the same name, folded, and why it is so.
+
+    Raises
+    ------
+    ValueError
+        If no exercise has that name.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    exercise = _find(function)
+    show_folded(exercise.reference, exercise.why)

@@ -1,0 +1,331 @@
+"""One way to measure everything the course quotes.
+
+Bytes (and gzip), multiply-accumulates, accuracy, agreement, peak memory and latency.
+Taught in: notebooks/03_keras_to_litert.ipynb
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from tqdm.auto import tqdm
+
+
+def _content(model: bytes | str | os.PathLike) -> bytes:
+    if isinstance(model, bytes | bytearray | memoryview):
+        return bytes(model)
+    if isinstance(model, str | os.PathLike):
+        return Path(model).read_bytes()
+    raise TypeError(f"expected the bytes of a file or its path, got {type(model).__name__}")
+
+
+def file_bytes(model: bytes | str | os.PathLike) -> int:
+    """Return the number of bytes of a model file, given its path or its content.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    return len(_content(model))
+
+
+def gzip_bytes(model: bytes | str | os.PathLike) -> int:
+    """Return the number of bytes of a model file after gzip at its strongest setting.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    return len(gzip.compress(_content(model), compresslevel=9, mtime=0))
+
+
+def conv_macs(
+    output_shape: tuple[int, int, int],
+    kernel_shape: tuple[int, int],
+    channels_in: int,
+    groups: int = 1,
+) -> int:
+    """Return the multiply-accumulates of one image through a convolution.
+
+    Each of the ``H·W·C_out`` outputs sums ``K_h·K_w·C_in/groups`` products.
+
+    Parameters
+    ----------
+    output_shape : (height, width, channels) of the layer's output.
+    kernel_shape : (height, width) of the kernel.
+    channels_in : number of input channels.
+    groups : input and output channels are split into so many independent parts
+        (a depthwise convolution has ``groups == channels_in``).
+
+    Raises
+    ------
+    ValueError
+        If a size is not positive or the channels do not divide into the groups.
+
+    Taught in: notebooks/02_train_a_cnn.ipynb
+    """
+    height, width, channels_out = output_shape
+    if min(height, width, channels_out, *kernel_shape, channels_in, groups) < 1:
+        raise ValueError(
+            f"every size must be at least 1, got output {output_shape}, "
+            f"kernel {kernel_shape}, {channels_in} input channels, {groups} groups"
+        )
+    if channels_in % groups or channels_out % groups:
+        raise ValueError(
+            f"{channels_in} input and {channels_out} output channels do not both "
+            f"divide into {groups} groups"
+        )
+    return height * width * channels_out * kernel_shape[0] * kernel_shape[1] * channels_in // groups
+
+
+def dense_macs(inputs: int, outputs: int) -> int:
+    """Return the multiply-accumulates of one input vector through a dense layer.
+
+    Taught in: notebooks/02_train_a_cnn.ipynb
+    """
+    if min(inputs, outputs) < 1:
+        raise ValueError(f"every size must be at least 1, got {inputs} inputs, {outputs} outputs")
+    return inputs * outputs
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A share of right answers with its standard error, both between 0 and 1."""
+
+    value: float
+    standard_error: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.1f} % ± {100 * self.standard_error:.1f}"
+
+
+def _same_labels(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.asarray(first), np.asarray(second)
+    for labels in (first, second):
+        if not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                f"expected integer class labels, got {labels.dtype}; "
+                "turn scores into labels with .argmax(axis=-1)"
+            )
+    if first.ndim != 1 or first.shape != second.shape or not first.size:
+        raise ValueError(
+            f"expected two label vectors of one length, got shapes {first.shape} and {second.shape}"
+        )
+    return first, second
+
+
+def accuracy(predicted: np.ndarray, labels: np.ndarray) -> Accuracy:
+    """Return the share of predictions that are right, with its standard error.
+
+    Parameters
+    ----------
+    predicted, labels : integer class labels, both of shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If the labels are not integers or the lengths differ or are zero.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    share = agreement(predicted, labels)
+    return Accuracy(share, standard_error(share, len(labels)))
+
+
+def standard_error(share: float, count: int) -> float:
+    """Return the standard error of a share that was counted on ``count`` independent examples.
+
+    √(p·(1−p)/n): how far the share would typically move with another n examples
+    (the standard deviation of a binomial share).
+
+    Parameters
+    ----------
+    share : p, from 0 to 1.
+    count : n, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If the share is not between 0 and 1, or nothing was counted.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    if not 0 <= share <= 1 or count < 1:
+        raise ValueError(
+            f"expected a share from 0 to 1 of at least 1 example, got {share}, {count}"
+        )
+    return (share * (1 - share) / count) ** 0.5
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the share of images on which two models predict the same class.
+
+    Parameters
+    ----------
+    first, second : integer class labels, both of shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If the labels are not integers or the lengths differ or are zero.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    first, second = _same_labels(first, second)
+    return float(np.mean(first == second))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median with the quartiles around it."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Spread:
+        """Return the median and quartiles of some numbers."""
+        low, median, high = np.percentile(values, [25, 50, 75])
+        return cls(float(median), float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Interleaved timings of several functions.
+
+    Attributes
+    ----------
+    seconds : name → array (rounds,) of seconds per call.
+    """
+
+    seconds: Mapping[str, np.ndarray]
+
+    def microseconds(self, name: str) -> Spread:
+        """Return the median and quartiles of one function in µs per call."""
+        return Spread.of(1e6 * self.seconds[name])
+
+    def ratio(self, slow: str, fast: str) -> Spread:
+        """Return how many times longer ``slow`` takes than ``fast``, round by round.
+
+        Above 1, ``fast`` really is faster; below 1, it is slower.
+        """
+        return Spread.of(self.seconds[slow] / self.seconds[fast])
+
+
+def latency(
+    functions: Mapping[str, Callable[[], object]], *, rounds: int = 30, seconds: float = 3.0
+) -> Latency:
+    """Time functions in turn, A B A B …, so that a drifting machine hits them alike.
+
+    Each function first warms up; then every round calls each function often enough
+    for its share of ``seconds`` and notes the mean time of one call. The function
+    that comes first alternates from round to round.
+
+    Parameters
+    ----------
+    functions : name → function without arguments.
+    rounds : number of timings of each function, at least 4.
+    seconds : time to spend in all, roughly.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to time, or fewer than 4 rounds.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    if not functions or rounds < 4 or seconds <= 0:
+        raise ValueError(
+            f"expected at least one function, 4 rounds and a positive time, "
+            f"got {len(functions)} functions, {rounds} rounds, {seconds} s"
+        )
+    share = seconds / rounds / len(functions)
+    calls = {}
+    for name, function in functions.items():
+        function()
+        calls[name] = max(1, int(share / max(_time(function, 3), 1e-9)))
+    timings = {name: [] for name in functions}
+    names = list(functions)
+    for round_ in tqdm(range(rounds), desc="timing", leave=False, disable=seconds < 2):
+        for name in names if round_ % 2 == 0 else reversed(names):
+            timings[name].append(_time(functions[name], calls[name]))
+    return Latency({name: np.array(values) for name, values in timings.items()})
+
+
+def _time(function: Callable[[], object], calls: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(calls):
+        function()
+    return (time.perf_counter() - begin) / calls
+
+
+def resident_bytes(process: psutil.Process) -> int:
+    """Return the resident memory of a process and all its children, in bytes."""
+    total = 0
+    for member in [process, *_children(process)]:
+        try:
+            total += member.memory_info().rss
+        except psutil.Error:  # it ended between being listed and being asked
+            continue
+    return total
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+class PeakMemory:
+    """The largest resident memory seen so far, in bytes; see `peak_memory`."""
+
+    def __init__(self, process: psutil.Process):
+        self.process = process
+        self.bytes = resident_bytes(process)
+
+    def sample(self) -> None:
+        """Look once more."""
+        self.bytes = max(self.bytes, resident_bytes(self.process))
+
+
+@contextmanager
+def peak_memory(pid: int | None = None, *, every: float = 0.05) -> Iterator[PeakMemory]:
+    """Watch the memory of a process and its children while a ``with`` block runs.
+
+    Parameters
+    ----------
+    pid : the process to watch; this one if not given.
+    every : seconds between two looks, so that a shorter peak can be missed.
+
+    Yields
+    ------
+    PeakMemory
+        Its ``bytes`` holds the largest resident memory seen so far.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    peak = PeakMemory(psutil.Process(pid))
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(every):
+            peak.sample()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        peak.sample()
+        ended.set()
+        watcher.join()

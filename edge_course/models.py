@@ -1,0 +1,112 @@
+"""The networks of the course, and their trained weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import safetensors.numpy
+
+from edge_course import data, measure
+
+if TYPE_CHECKING:
+    import keras
+
+SEED_CNN_WEIGHTS = "seed_cnn.safetensors"
+
+
+def seed_cnn() -> keras.Model:
+    """Return the seed CNN in Keras, untrained: Conv 32 3×3 – max-pool – Dense 128 – Dense 10.
+
+    Input float32 (n, 28, 28, 1) from 0 to 1; output float32 (n, 10), one score per class
+    (a logit: softmax would turn the ten into probabilities).
+
+    Taught in: notebooks/02_train_a_cnn.ipynb
+    """
+    import keras
+    from keras import layers
+
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu", name="conv"),
+            layers.MaxPooling2D(2, name="pool"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(128, activation="relu", name="hidden"),
+            layers.Dense(10, name="scores"),
+        ],
+        name="seed_cnn",
+    )
+
+
+def weights(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return a Keras model's weights as "layer/kernel" or "layer/bias" → array."""
+    return {f"{layer.name}/{w.name}": w.numpy() for layer in model.layers for w in layer.weights}
+
+
+def set_weights(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
+    """Give a Keras model weights that `weights` returned.
+
+    Raises
+    ------
+    ValueError
+        If a weight is missing, is one too many, or has another shape.
+    """
+    variables = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights}
+    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
+    found = {name: array.shape for name, array in arrays.items()}
+    if expected != found:
+        raise ValueError(f"these weights are of another network: expected {expected}, got {found}")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def trained_seed_cnn() -> keras.Model:
+    """Return the seed CNN in Keras with the weights that come with the course.
+
+    Raises
+    ------
+    edge_course.data.DataError
+        If the file of weights is missing or altered.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    model = seed_cnn()
+    set_weights(model, safetensors.numpy.load(data.read(SEED_CNN_WEIGHTS)))
+    return model
+
+
+class LayerCost(NamedTuple):
+    """What one layer costs for one image."""
+
+    name: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+def layer_costs(model: keras.Model) -> list[LayerCost]:
+    """Return name, output shape, parameters and multiply-accumulates of every layer.
+
+    Raises
+    ------
+    ValueError
+        If the model has a layer with weights that is neither a convolution nor dense.
+
+    Taught in: notebooks/02_train_a_cnn.ipynb
+    """
+    import keras
+
+    costs = []
+    for layer in model.layers:
+        shape = tuple(layer.output.shape[1:])
+        if isinstance(layer, keras.layers.Conv2D):
+            macs = measure.conv_macs(shape, layer.kernel_size, layer.input.shape[-1], layer.groups)
+        elif isinstance(layer, keras.layers.Dense):
+            macs = measure.dense_macs(layer.input.shape[-1], layer.units)
+        elif layer.weights:
+            raise ValueError(f"cannot count the layer {layer.name} ({type(layer).__name__})")
+        else:
+            macs = 0
+        costs.append(LayerCost(layer.name, shape, layer.count_params(), macs))
+    return costs

@@ -1,0 +1,73 @@
+"""The recipes that made the files in ``data/``.
+
+Each returns file name → content. They are run by `python -m edge_course.data --rebuild`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+
+import numpy as np
+import safetensors.numpy
+
+from edge_course import data, litert, models
+
+SEED = 20
+EPOCHS = 5
+BATCH = 64
+CALIBRATION_PER_CLASS = 20
+
+
+def fashion_mnist() -> dict[str, bytes]:
+    """Return 1,000 training images of each class, and the whole test set, as .npz files."""
+    train, test = data.read_idx("train"), data.read_idx("t10k")
+    kept = data.first_of_each_class(train.labels, 1000)
+    subset = data.LabelledImages(train.images[kept], train.labels[kept])
+    return {
+        "fashion_mnist_train.npz": _npz(subset._asdict()),
+        "fashion_mnist_test.npz": _npz(test._asdict()),
+    }
+
+
+def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return an .npz file. NumPy's own would use zlib, whose bytes differ between versions."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, so that the bytes stay the same
+            info.compress_type = zipfile.ZIP_BZIP2
+            info.create_system = 3  # else Windows and Linux write different headers
+            archive.writestr(info, member.getvalue())
+    return file.getvalue()
+
+
+def seed_cnn() -> dict[str, bytes]:
+    """Train the seed CNN on the 10,000 images; return its weights and its LiteRT files."""
+    # One thread and no oneDNN: the order of additions, and so the last bit, stays the same.
+    os.environ.update(TF_ENABLE_ONEDNN_OPTS="0", TF_CPP_MIN_LOG_LEVEL="3")
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(SEED)
+
+    train = data.fashion_mnist("train")
+    images = data.preprocess(train.images)
+    model = models.seed_cnn()
+    model.compile(
+        optimizer=keras.optimizers.Adam(1e-3),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    model.fit(images, train.labels, batch_size=BATCH, epochs=EPOCHS, verbose=2)
+    calibration = images[data.first_of_each_class(train.labels, CALIBRATION_PER_CLASS)]
+    return {
+        models.SEED_CNN_WEIGHTS: safetensors.numpy.save(models.weights(model)),
+        "seed_cnn_float32.tflite": litert.convert(model, "float32"),
+        "seed_cnn_int8.tflite": litert.convert(model, "int8", calibration),
+    }
