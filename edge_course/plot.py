@@ -9,6 +9,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Okabe & Ito (2008), "Color Universal Design": eight colours that stay apart
@@ -115,3 +116,43 @@ def pictures(
         if titles:
             axis.set_title(titles[i], fontsize=9, color=colours[i] if len(colours) else BLACK)
     return figure
+
+
+def matrix(
+    axis: Axes,
+    values: np.ndarray,
+    *,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    decimals: int = 0,
+) -> None:
+    """Draw a matrix as squares, darker for larger numbers, with each number in its square.
+
+    Parameters
+    ----------
+    axis : where to draw.
+    values : real numbers, shape (rows, columns).
+    rows, columns : a name for each row and column, or none.
+    decimals : digits after the point.
+
+    Raises
+    ------
+    ValueError
+        If the values are no matrix, or there are more or fewer names than rows or columns.
+
+    Taught in: notebooks/02_train_a_cnn.ipynb
+    """
+    values = np.asarray(values)
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"expected a matrix of shape (rows, columns), got {values.shape}")
+    for what, names, count in zip(("rows", "columns"), (rows, columns), values.shape, strict=True):
+        if len(names) not in (0, count):
+            raise ValueError(f"expected the names of {count} {what} or none, got {len(names)}")
+    axis.imshow(values)
+    middle = (values.min() + values.max()) / 2
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if value > middle else BLACK
+        axis.text(column, row, f"{value:.{decimals}f}", ha="center", va="center", color=colour)
+    axis.grid(False)
+    axis.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+    axis.set_yticks(range(len(rows)), rows)

@@ -4,6 +4,7 @@ Outputs are kept, but for what differs on every run and says nothing to a reader
 progress bars, log lines on standard error, the state of widgets.
 """
 
+import base64
 import sys
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def execute(path: Path) -> None:
     clean(notebook)
     nbformat.validate(notebook)
     data.write(path, (nbformat.writes(notebook) + "\n").encode())
+    save_readme_picture(notebook, path.parent / "readme_picture.png")
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
@@ -40,6 +42,13 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _lasting(output)]
+
+
+def save_readme_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Save the picture that the README shows: the one of the cell with that tag."""
+    for cell in notebook.cells:
+        if "readme-picture" in cell.metadata.get("tags", []):
+            data.write(path, base64.b64decode(cell.outputs[0].data["image/png"]))
 
 
 def _lasting(output: nbformat.NotebookNode) -> bool:

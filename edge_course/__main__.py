@@ -1,0 +1,70 @@
+"""Opens the course: reports on the machine, then starts JupyterLab on the first notebook."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+
+from edge_course import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the report and, unless only that was asked for, open the course."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edge_course",
+        description="Reports on this machine, then opens the course in JupyterLab.",
+        epilog="Other options are handed to JupyterLab, for example --port=9999.",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="only report; exit code 1 on a failure"
+    )
+    options, for_jupyter = parser.parse_known_args(arguments)
+    failed = False
+    for component in environment.report():
+        print(component, flush=True)
+        failed |= bool(component.problem)
+    if options.check:
+        return int(failed)
+    if failed:
+        print("Something above failed: what needs it will not work until it is repaired.")
+    return subprocess.run([*lab_command(), *for_jupyter], check=False).returncode
+
+
+def lab_command() -> list[str]:
+    """Return the command that starts JupyterLab on the first notebook, here and for this user."""
+    command = [
+        sys.executable, "-m", "jupyterlab", FIRST_NOTEBOOK,
+        f"--ServerApp.root_dir={ROOT}",
+        # Offline: no question about news, no look for updates.
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")  # usual in a container
+    if not _has_browser():
+        command.append("--no-browser")  # JupyterLab prints the URL to open
+    return command
+
+
+def _has_browser() -> bool:
+    if "SSH_CONNECTION" in os.environ:
+        return False  # a browser here would open where nobody looks
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,155 @@
+"""Measures against closed forms, brute force and known loads; no assertion on absolute times."""
+
+import gzip
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_course import measure
+
+labels = st.lists(st.integers(0, 3), min_size=1, max_size=50).map(np.array)
+
+
+def test_bytes_of_content_and_of_file(tmp_path: Path) -> None:
+    content = b"edge" * 1000
+    path = tmp_path / "model"
+    path.write_bytes(content)
+    assert measure.file_bytes(content) == measure.file_bytes(path) == 4000
+    assert measure.gzip_bytes(content) == measure.gzip_bytes(str(path)) < 100
+    assert gzip.decompress(gzip.compress(content)) == content
+    with pytest.raises(TypeError, match="got int"):
+        measure.file_bytes(4000)
+
+
+@given(
+    st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3),
+    st.integers(1, 3), st.integers(1, 3), st.integers(1, 3),
+)  # fmt: skip
+def test_conv_macs_by_counting(h, w, kh, kw, in_per_group, out_per_group, groups) -> None:
+    count = 0
+    for _ in np.ndindex(h, w, groups, out_per_group):
+        for _ in np.ndindex(kh, kw, in_per_group):
+            count += 1
+    shape = (h, w, groups * out_per_group)
+    assert measure.conv_macs(shape, (kh, kw), groups * in_per_group, groups) == count
+
+
+def test_macs_refuse_impossible_sizes() -> None:
+    with pytest.raises(ValueError, match="do not both divide into 2 groups"):
+        measure.conv_macs((4, 4, 3), (3, 3), 4, groups=2)
+    with pytest.raises(ValueError, match="at least 1"):
+        measure.conv_macs((4, 4, 0), (3, 3), 4)
+    with pytest.raises(ValueError, match="at least 1"):
+        measure.dense_macs(0, 3)
+    assert measure.dense_macs(5, 3) == np.ones((5, 3)).size
+
+
+@given(labels)
+def test_accuracy_of_right_and_wrong_answers(truth: np.ndarray) -> None:
+    assert measure.accuracy(truth, truth).value == 1
+    assert measure.accuracy(truth + 1, truth).value == 0
+    assert measure.accuracy(truth, truth).standard_error == 0
+
+
+@given(labels, st.randoms())
+def test_agreement_is_symmetric(first: np.ndarray, random) -> None:
+    second = first.copy()
+    random.shuffle(second)
+    by_hand = sum(int(a == b) for a, b in zip(first, second, strict=True)) / len(first)
+    assert measure.agreement(first, second) == measure.agreement(second, first)
+    assert measure.agreement(first, second) == pytest.approx(by_hand)
+
+
+def test_standard_error_is_the_spread_of_repeated_counts() -> None:
+    rng = np.random.default_rng(0)
+    shares = rng.binomial(400, 0.87, size=20_000) / 400
+    assert measure.standard_error(0.87, 400) == pytest.approx(shares.std(), rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ([0.1, 0.9], [0, 1], r"got float64; turn scores into labels"),
+        ([0, 1], [0], r"shapes \(2,\) and \(1,\)"),
+        (np.zeros(0, int), np.zeros(0, int), r"\(0,\)"),
+        ([[0, 1]], [[0, 1]], r"\(1, 2\)"),
+    ],
+)
+def test_labels_are_checked(first, second, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        measure.accuracy(first, second)
+
+
+@pytest.mark.parametrize(("share", "count"), [(-0.1, 5), (1.1, 5), (0.5, 0), (float("nan"), 5)])
+def test_standard_error_refuses(share: float, count: int) -> None:
+    with pytest.raises(ValueError, match="a share from 0 to 1"):
+        measure.standard_error(share, count)
+
+
+def test_latency_ratio_of_known_loads() -> None:
+    timing = measure.latency(
+        {"one": lambda: sum(range(2_000)), "eight": lambda: sum(range(16_000))},
+        rounds=20,
+        seconds=0.5,
+    )
+    ratio = timing.ratio("eight", "one")
+    assert 4 < ratio.median < 16
+    assert ratio.low <= ratio.median <= ratio.high
+    assert len(timing.seconds["one"]) == 20
+
+
+def test_latency_interleaves() -> None:
+    order: list[str] = []
+    measure.latency(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=6, seconds=1e-9
+    )
+    assert "".join(order[-12:]) == "abbaabbaabba"
+
+
+@pytest.mark.parametrize("arguments", [{"functions": {}}, {"rounds": 3}, {"seconds": 0}])
+def test_latency_refuses(arguments: dict) -> None:
+    with pytest.raises(ValueError, match="at least one function, 4 rounds"):
+        measure.latency(**{"functions": {"a": lambda: None}, **arguments})
+
+
+def test_spread_is_that_of_numpy() -> None:
+    values = np.random.default_rng(1).normal(size=101)
+    spread = measure.Spread.of(values)
+    assert spread.median == np.median(values)
+    assert np.mean(values < spread.low) == pytest.approx(0.25, abs=0.01)
+    assert str(measure.Spread(1, 0.5, 2)) == "1.00 (0.50 to 2.00)"
+
+
+def test_peak_memory_sees_what_was_allocated_and_freed() -> None:
+    with measure.peak_memory(every=0.01) as peak:
+        before = peak.bytes
+        block = np.ones(100_000_000, np.uint8)
+        time.sleep(0.1)
+        del block
+    assert 90e6 < peak.bytes - before < 200e6
+
+
+def test_peak_memory_sees_children() -> None:
+    import subprocess
+    import sys
+
+    code = "import time; block = b'1' * 100_000_000; time.sleep(1)"
+    with measure.peak_memory(every=0.01) as peak:
+        before = peak.bytes
+        subprocess.run([sys.executable, "-c", code], check=True)
+    assert peak.bytes - before > 90e6
+
+
+def test_memory_of_a_process_that_ended() -> None:
+    import subprocess
+    import sys
+
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    process = psutil.Process(child.pid)
+    child.wait()
+    assert measure.resident_bytes(process) == 0
