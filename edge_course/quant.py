@@ -72,5 +72,5 @@ def dequantize(q: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
 def _check_parameters(scale: float, zero_point: int) -> None:
     if not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"expected a positive, finite scale, got {scale}")
-    if not -128 <= zero_point <= 127:
-        raise ValueError(f"expected a zero point from -128 to 127, got {zero_point}")
+    if not -128 <= zero_point <= 127 or zero_point != int(zero_point):
+        raise ValueError(f"expected a whole zero point from -128 to 127, got {zero_point}")

@@ -1,0 +1,90 @@
+"""From a Keras model to the content of a ``.tflite`` file; used as ``litert.convert``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+MODES = ("float32", "float16", "dynamic", "int8")
+
+
+def convert(model: keras.Model, mode: str, calibration: np.ndarray | None = None) -> bytes:
+    """Return a Keras model as the content of a ``.tflite`` file.
+
+    Parameters
+    ----------
+    model : a built Keras model with one input.
+    mode : "float32" changes nothing; "float16" stores weights in half the bytes;
+        "dynamic" stores large weights as int8 and quantizes activations while running;
+        "int8" does everything in int8, input and output too.
+    calibration : for "int8" only: real-valued inputs, float32 (n, …), that show the
+        converter the range of every activation.
+
+    Raises
+    ------
+    ValueError
+        If the mode is unknown, or the calibration set is missing, empty, of another
+        shape or dtype, has NaN or infinity, or was given for another mode.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    if mode not in MODES:
+        raise ValueError(f"expected one of the modes {', '.join(MODES)}, got {mode!r}")
+    if mode == "int8":
+        if calibration is None:
+            raise ValueError('the mode "int8" needs a calibration set: some real inputs, float32')
+        calibration = checked_inputs(calibration, model.input_shape[1:], "calibration set")
+    elif calibration is not None:
+        raise ValueError(f'only the mode "int8" takes a calibration set, not "{mode}"')
+
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if mode != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if mode == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if mode == "int8":
+        converter.representative_dataset = lambda: ([x[np.newaxis]] for x in calibration)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    # The converter prints a page of its own notes that say nothing about the result.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bytes(converter.convert())
+
+
+def checked_inputs(x: np.ndarray, shape: tuple[int, ...], what: str) -> np.ndarray:
+    """Return inputs as they are, or say what is wrong with them.
+
+    Parameters
+    ----------
+    x : expected to be float32, shape (n, *shape), finite, n at least 1.
+    shape : the shape of one input.
+    what : what the inputs are, for the message.
+
+    Raises
+    ------
+    ValueError
+        If they are of another dtype or shape, there are none, or there is NaN or infinity.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    x = np.asarray(x)
+    expected = f"({', '.join(map(str, ('n', *shape)))})"
+    if x.dtype != np.float32:
+        raise ValueError(f"{what}: expected float32, got {x.dtype}; use .astype('float32')")
+    if x.shape[1:] != shape or x.ndim != len(shape) + 1:
+        raise ValueError(f"{what}: expected shape {expected}, got {x.shape}")
+    if not len(x):
+        raise ValueError(f"{what}: it is empty, expected at least one input")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{what}: it has NaN or infinity in it, expected finite numbers")
+    return x
