@@ -12,6 +12,7 @@ from pathlib import Path
 from edge_course import environment
 
 ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = Path(__file__).resolve().parent / "jupyter"
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 
 
@@ -34,17 +35,21 @@ def main(arguments: list[str] | None = None) -> int:
         return int(failed)
     if failed:
         print("Something above failed: what needs it will not work until it is repaired.")
-    return subprocess.run([*lab_command(), *for_jupyter], check=False).returncode
+    # The course works offline: JupyterLab neither asks about news nor looks for updates.
+    config = os.pathsep.join(filter(None, [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    return subprocess.run(
+        [*lab_command(), *for_jupyter],
+        env={**os.environ, "JUPYTER_CONFIG_PATH": config},
+        check=False,
+    ).returncode
 
 
 def lab_command() -> list[str]:
     """Return the command that starts JupyterLab on the first notebook, here and for this user."""
     command = [
-        sys.executable, "-m", "jupyterlab", FIRST_NOTEBOOK,
+        sys.executable, "-m", "jupyterlab",
         f"--ServerApp.root_dir={ROOT}",
-        # Offline: no question about news, no look for updates.
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
     ]  # fmt: skip
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # usual in a container

@@ -77,11 +77,11 @@ def test_opening_hands_other_options_to_jupyterlab(monkeypatch: pytest.MonkeyPat
     class Done:
         returncode = 0
 
-    monkeypatch.setattr(command.subprocess, "run", lambda c, check: started.append(c) or Done())
+    monkeypatch.setattr(command.subprocess, "run", lambda c, **_: started.append(c) or Done())
     assert command.main(["--port=9999"]) == 0
     assert started[0][-1] == "--port=9999"
     assert (command.ROOT / command.FIRST_NOTEBOOK).is_file()
-    assert command.FIRST_NOTEBOOK in started[0]
+    assert f"--LabApp.default_url=/lab/tree/{command.FIRST_NOTEBOOK}" in started[0]
 
 
 def test_over_ssh_no_browser_opens(monkeypatch: pytest.MonkeyPatch) -> None:

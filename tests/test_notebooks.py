@@ -1,7 +1,7 @@
 """Every committed notebook keeps the rules, and every rule catches what it is there for."""
 
 import copy
-import shutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -143,7 +143,6 @@ def run_pytest(tmp_path: Path, cells: list[tuple[str, str]], *options: str) -> t
         notebook.cells.append(cell)
     path = tmp_path / "try.ipynb"
     nbformat.write(notebook, path)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     child = subprocess.run(
         [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), str(path), *options],
         cwd=ROOT,
@@ -157,8 +156,7 @@ def run_pytest(tmp_path: Path, cells: list[tuple[str, str]], *options: str) -> t
 def test_right_outputs_pass_and_are_counted(tmp_path: Path) -> None:
     code, text = run_pytest(tmp_path, [("print(1 + 1)", "2\n"), ("x = 1", "")])
     assert code == 0, text
-    assert "1 of 1" in text.splitlines()[-2]
-    assert "MiB" in text
+    assert re.search(r"try.ipynb +\d+ s +\d+ MiB +1 of 1", text)
 
 
 def test_edited_output_fails(tmp_path: Path) -> None:
