@@ -255,7 +255,7 @@ def latency(
         calls[name] = max(1, int(share / max(_time(function, 3), 1e-9)))
     timings = {name: [] for name in functions}
     names = list(functions)
-    for round_ in tqdm(range(rounds), desc="timing", leave=False, disable=seconds < 2):
+    for round_ in tqdm(range(rounds), desc="timing", disable=seconds < 2):
         for name in names if round_ % 2 == 0 else reversed(names):
             timings[name].append(_time(functions[name], calls[name]))
     return Latency({name: np.array(values) for name, values in timings.items()})

@@ -91,15 +91,22 @@ def test_standard_error_refuses(share: float, count: int) -> None:
         measure.standard_error(share, count)
 
 
-def test_latency_ratio_of_known_loads() -> None:
+def test_latency_ratio_of_known_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that only these functions move: one takes 8 times as long, the machine drifts."""
+    now = 0.0
+
+    def take(seconds: float) -> None:
+        nonlocal now
+        now += seconds * (1 + now)  # everything gets slower and slower
+
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: now)
     timing = measure.latency(
-        {"one": lambda: sum(range(2_000)), "eight": lambda: sum(range(16_000))},
-        rounds=20,
-        seconds=0.5,
+        {"one": lambda: take(1e-4), "eight": lambda: take(8e-4)}, rounds=20, seconds=1.0
     )
     ratio = timing.ratio("eight", "one")
-    assert 4 < ratio.median < 16
+    assert ratio.median == pytest.approx(8, rel=0.05)
     assert ratio.low <= ratio.median <= ratio.high
+    assert timing.microseconds("one").median > 100, "the drift shows in the times"
     assert len(timing.seconds["one"]) == 20
 
 
