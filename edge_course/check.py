@@ -1,4 +1,4 @@
-"""Exercises that check themselves, and listings of the package's own source.
+"""Exercises that check themselves.
 
 A student's function is compared with the packaged one on inputs that Hypothesis
 generates, and on named edge cases; the smallest input that tells them apart is shown.
@@ -23,10 +23,6 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import NoSuchExample
 from hypothesis.strategies import SearchStrategy, fixed_dictionaries
-from IPython.display import HTML, display
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
 
 EXAMPLES = 100  # inputs to try
 CALL_SECONDS = 1.5  # one call of the student's function
@@ -287,30 +283,3 @@ def compare(exercise: Exercise, function: Callable[..., Any]) -> Report:
     rows += [("expected", _short(found.expected)), ("why", exercise.why)]
     case = f" ({found.name})" if found.name else ""
     return Report("failed", f"❌ {name}{case}: {found.problem}", tuple(rows))
-
-
-def _highlighted(obj: Any) -> tuple[str, str]:
-    source = textwrap.dedent(inspect.getsource(obj)).rstrip()
-    return source, highlight(source, PythonLexer(), HtmlFormatter(noclasses=True, nowrap=False))
-
-
-def show(obj: Any) -> None:
-    """Display the source of one of the package's functions or classes, highlighted.
-
-    Taught in: notebooks/00_start_here.ipynb
-    """
-    source, listing = _highlighted(obj)
-    display({"text/html": HTML(listing).data, "text/plain": source}, raw=True)
-
-
-def show_folded(obj: Any, note: str) -> None:
-    """Display a source like `show`, under a title that opens when clicked, with a note.
-
-    Taught in: notebooks/00_start_here.ipynb
-    """
-    source, listing = _highlighted(obj)
-    folded = (
-        f"<details><summary>A solution: {html.escape(obj.__name__)} (click to open)</summary>"
-        f"{listing}<p>{html.escape(note)}</p></details>"
-    )
-    display({"text/html": folded, "text/plain": f"{source}\n\n{note}"}, raw=True)

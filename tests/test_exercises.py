@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course import check
+from edge_course import check, listing
 from edge_course.exercises import EXERCISES
 from edge_course.exercises import check as check_by_name
 from tests.wrong_answers import WRONG
@@ -170,7 +170,7 @@ def test_other_results_are_rejected(value, expected) -> None:
 
 
 def test_show_displays_the_source(capsys: pytest.CaptureFixture) -> None:
-    check.show(double)
+    listing.show(double)
     assert "return 2 * values" in capsys.readouterr().out
 
 

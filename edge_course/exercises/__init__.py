@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edge_course.check import Exercise, Report, compare, show, show_folded
+from edge_course.check import Exercise, Report, compare
 from edge_course.exercises import keras_to_litert, start_here, train_a_cnn, why_the_edge
+from edge_course.listing import show, show_folded
 
 __all__ = ["EXERCISES", "check", "show", "solution"]
 
