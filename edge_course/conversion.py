@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,10 +57,22 @@ def convert(model: keras.Model, mode: str, calibration: np.ndarray | None = None
         converter.representative_dataset = lambda: ([x[np.newaxis]] for x in calibration)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
-    # The converter prints a page of its own notes that say nothing about the result.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quietly():
         return bytes(converter.convert())
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep back the converter's page of notes, which say nothing about the result."""
+    log = logging.getLogger("tensorflow")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def checked_inputs(x: np.ndarray, shape: tuple[int, ...], what: str) -> np.ndarray:
