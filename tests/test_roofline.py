@@ -1,0 +1,122 @@
+"""The roofline: its two bounds, the published peaks, and the course's CNN counted by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_course import data, litert, roofline
+
+POSITIVE = st.floats(1e-3, 1e15)
+
+
+@pytest.fixture(scope="module")
+def operators():
+    return litert.operators(data.read("seed_cnn_int8.tflite"))
+
+
+@given(POSITIVE, POSITIVE, st.floats(0, 1e6))
+def test_never_above_either_roof_and_always_on_one(peak, memory_bandwidth, intensity):
+    found = roofline.attainable(peak, memory_bandwidth, intensity)
+    assert found <= peak
+    assert found <= intensity * memory_bandwidth
+    assert found in (peak, intensity * memory_bandwidth)
+
+
+@pytest.mark.parametrize("chip", roofline.CHIPS, ids=lambda chip: chip.name)
+def test_the_roofs_meet_at_the_ridge(chip):
+    below, at, above = (
+        roofline.attainable(chip.peak, chip.memory_bandwidth, factor * chip.ridge)
+        for factor in (0.5, 1, 2)
+    )
+    assert below == pytest.approx(chip.peak / 2)
+    assert at == pytest.approx(chip.peak)
+    assert above == chip.peak
+
+
+def test_attainable_of_many_intensities_at_once():
+    found = roofline.attainable(100.0, 10.0, np.array([0, 5, 10, 20]))
+    np.testing.assert_array_equal(found, [0, 50, 100, 100])
+
+
+@pytest.mark.parametrize(
+    "numbers", [(0, 1, 1), (1, 0, 1), (1, 1, -1), (math.nan, 1, 1), (1, math.nan, 1)]
+)
+def test_attainable_names_bad_numbers(numbers):
+    with pytest.raises(ValueError, match="expected a positive peak"):
+        roofline.attainable(*numbers)
+    with pytest.raises(ValueError, match="expected a positive peak"):
+        roofline.attainable(1, 1, math.nan)
+
+
+def test_peaks_and_bandwidths_are_those_of_the_makers():
+    # One multiply-accumulate is two operations of the maker's counting.
+    assert 2 * roofline.SERVER.peak == pytest.approx(624e12, rel=0.001)
+    assert pytest.approx(12.8e9) == roofline.BOARD.memory_bandwidth
+    assert pytest.approx(34.1e9, rel=0.001) == roofline.PHONE.memory_bandwidth
+    assert roofline.SERVER.memory_bandwidth == 1555e9
+    assert pytest.approx(336e6) == roofline.MICROCONTROLLER.peak
+    # Flash gives 128 bits with 5 wait states, so in 6 cycles.
+    assert pytest.approx(448e6) == roofline.MICROCONTROLLER.memory_bandwidth
+    assert roofline.MICROCONTROLLER.memory_bytes == 1_048_576
+    assert pytest.approx(3.3 * 40e-3, rel=0.001) == roofline.MICROCONTROLLER_WATTS
+
+
+def test_every_chip_is_faster_than_the_one_before():
+    peaks = [chip.peak for chip in roofline.CHIPS]
+    bandwidths = [chip.memory_bandwidth for chip in roofline.CHIPS]
+    assert peaks == sorted(peaks)
+    assert bandwidths == sorted(bandwidths)
+    assert all(chip.source for chip in roofline.CHIPS)
+
+
+def test_what_programs_reach_is_what_its_source_says():
+    operations_per_second = 24.7e6 / 99.1e-3
+    assert pytest.approx(operations_per_second / 2 / (2 * 216e6), abs=0.02) == roofline.REACHED
+
+
+def test_work_of_the_courses_cnn_counted_by_hand(operators):
+    work = roofline.work(operators)
+    assert work.macs == 26 * 26 * 32 * 9 + 13 * 13 * 32 * 128 + 128 * 10
+    kernels = 32 * 9 + 13 * 13 * 32 * 128 + 128 * 10
+    biases = 4 * (32 + 128 + 10)
+    assert work.weight_bytes == kernels + biases
+    image, conv, pool = 28 * 28, 26 * 26 * 32, 13 * 13 * 32
+    assert work.activation_bytes == image + conv + conv + pool + pool + 128 + 128 + 10
+
+
+def test_work_of_the_float32_file_moves_four_times_the_bytes(operators):
+    wide = roofline.work(litert.operators(data.read("seed_cnn_float32.tflite")))
+    narrow = roofline.work(operators)
+    assert wide.macs == narrow.macs
+    assert wide.activation_bytes == 4 * narrow.activation_bytes
+    biases = 4 * (32 + 128 + 10)  # int32 and float32 take the same
+    assert wide.weight_bytes == 4 * (narrow.weight_bytes - biases) + biases
+
+
+def test_work_refuses_what_it_cannot_count(operators):
+    with pytest.raises(ValueError, match="no operators"):
+        roofline.work([])
+    with pytest.raises(ValueError, match="cannot count the operator LSTM"):
+        roofline.work([operators[0]._replace(name="LSTM")])
+    output = operators[0].outputs[0]
+    two = operators[0]._replace(outputs=(output._replace(shape=(2, *output.shape[1:])),))
+    with pytest.raises(ValueError, match="one input at a time"):
+        roofline.work([two])
+
+
+@given(
+    st.integers(1, 10**9), st.integers(1, 10**9), st.integers(1, 10**9), st.integers(1, 10**4)
+)  # fmt: skip
+def test_a_larger_batch_reads_the_weights_less_often(macs, weights, activations, batch):
+    work = roofline.Work(macs, weights, activations)
+    assert work.intensity(1) == macs / (weights + activations)
+    assert work.intensity(batch + 1) >= work.intensity(batch)
+    assert work.intensity(batch) <= macs / activations  # what no batch can go beyond
+
+
+def test_intensity_of_no_input():
+    with pytest.raises(ValueError, match="at least 1"):
+        roofline.Work(1, 1, 1).intensity(0)
