@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,15 +65,22 @@ def convert(model: keras.Model, mode: str, calibration: np.ndarray | None = None
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep back the converter's page of notes, which say nothing about the result."""
+    """Keep back the converter's pages of notes, which say nothing about the result.
+
+    What stops a conversion is raised, and so is not lost.
+    """
     log = logging.getLogger("tensorflow")
-    level = log.level
+    level, stderr = log.level, os.dup(2)
     log.setLevel(logging.ERROR)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)  # compiled code writes past sys.stderr
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
         log.setLevel(level)
 
 

@@ -1,6 +1,7 @@
 """LiteRT against Keras in every mode, and every documented error of the module."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -330,6 +331,22 @@ def test_calibration_set_for_another_mode_is_refused(trained, calibration, mode)
 def test_unknown_mode_lists_the_modes(trained) -> None:
     with pytest.raises(ValueError, match="float32, float16, dynamic, int8, got 'int4'"):
         litert.convert(trained, "int4")
+
+
+def test_converting_prints_nothing(trained, calibration, capfd) -> None:
+    litert.convert(trained, "int8", calibration[:1])
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_what_stops_a_conversion_is_raised_and_stderr_comes_back(trained, capfd) -> None:
+    class Broken:
+        input_shape = trained.input_shape
+
+    with pytest.raises(AttributeError):
+        litert.convert(Broken(), "float32")
+    os.write(2, b"still here")
+    assert "still here" in capfd.readouterr().err
 
 
 def test_convert_is_the_one_of_the_conversion_module() -> None:
