@@ -1,3 +1,103 @@
 """The exercises of notebook 02."""
 
-EXERCISES = ()
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge_course.check import Exercise
+from edge_course.measure import conv_macs
+from edge_course.nn import conv2d, half_squared_error_gradient, softmax
+
+_SMALL = st.integers(-3, 3).map(float)
+
+
+def _array(*shape: int) -> st.SearchStrategy[np.ndarray]:
+    """Small whole numbers, which a reader can follow, as float64."""
+    return arrays(np.float64, shape, elements=_SMALL)
+
+
+# Sizes that several parameters of one call have to agree on: examples and features …
+_DATA = st.shared(st.tuples(st.integers(1, 4), st.integers(1, 3)), key="data")
+# … and images, kernel rows, kernel columns, channels in, channels out.
+_CONVOLUTION = st.shared(st.tuples(*[st.integers(1, 2)] * 5), key="convolution")
+_GROUPS = st.shared(st.integers(1, 3), key="groups")
+
+EXERCISES = (
+    Exercise(
+        conv2d,
+        {
+            "images": _CONVOLUTION.flatmap(lambda s: _array(s[0], 3, 4, s[3])),
+            "kernel": _CONVOLUTION.flatmap(lambda s: _array(*s[1:])),
+            "bias": _CONVOLUTION.flatmap(lambda s: _array(s[4])),
+        },
+        why="The output at row y, column x is the patch images[n, y : y + rows, x : x + columns] "
+        "times one output channel of the kernel, number by number, summed, plus that "
+        "channel's bias.",
+        edge_cases={
+            "one patch": {
+                "images": np.arange(4.0).reshape(1, 2, 2, 1),
+                "kernel": np.array([1.0, 0.0, 0.0, 2.0]).reshape(2, 2, 1, 1),
+                "bias": np.array([0.5]),
+            },
+            "two channels out": {
+                "images": np.arange(6.0).reshape(1, 2, 3, 1),
+                "kernel": np.array([1.0, -1.0, 0.0, 2.0]).reshape(1, 2, 1, 2),
+                "bias": np.array([1.0, -1.0]),
+            },
+        },
+        tolerance=1e-9,
+    ),
+    Exercise(
+        conv_macs,
+        {
+            "output_shape": st.tuples(
+                st.integers(1, 9),
+                st.integers(1, 9),
+                st.tuples(_GROUPS, st.integers(1, 4)).map(np.prod).map(int),
+            ),
+            "kernel_shape": st.tuples(st.integers(1, 5), st.integers(1, 5)),
+            "channels_in": st.tuples(_GROUPS, st.integers(1, 4)).map(np.prod).map(int),
+            "groups": _GROUPS,
+        },
+        why="Each of the height × width × channels outputs sums one product for each number of "
+        "its patch: kernel rows × kernel columns × channels_in / groups.",
+        edge_cases={
+            "each of 8 channels on its own": {
+                "output_shape": (5, 5, 8),
+                "kernel_shape": (3, 3),
+                "channels_in": 8,
+                "groups": 8,
+            },
+        },
+    ),
+    Exercise(
+        half_squared_error_gradient,
+        {
+            "X": _DATA.flatmap(lambda s: _array(*s)),
+            "y": _DATA.flatmap(lambda s: _array(s[0])),
+            "theta": _DATA.flatmap(lambda s: _array(s[1])),
+        },
+        why="Xᵀ (X θ − y): first how much each prediction is too high, then for each parameter "
+        "the sum of these errors times that parameter's column of X.",
+        edge_cases={
+            "two examples": {
+                "X": np.array([[1.0, 0.0], [1.0, 2.0]]),
+                "y": np.array([1.0, 0.0]),
+                "theta": np.array([0.0, 1.0]),
+            },
+        },
+        tolerance=1e-9,
+    ),
+    Exercise(
+        softmax,
+        {"logits": arrays(np.float64, st.tuples(st.integers(1, 3), st.integers(1, 4)),
+                          elements=_SMALL)},
+        why="exp of each score, divided by the sum of its row; the row's largest score is "
+        "subtracted first so that exp cannot overflow.",
+        edge_cases={
+            "two classes": {"logits": np.array([[0.0, 1.0]])},
+            "large scores": {"logits": np.array([[1000.0, 1001.0]])},
+            "rows far apart": {"logits": np.array([[-1000.0, -1001.0], [1000.0, 1000.0]])},
+        },
+    ),
+)  # fmt: skip
