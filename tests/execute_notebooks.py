@@ -23,7 +23,6 @@ def execute(path: Path) -> None:
         notebook,
         timeout=180,
         kernel_name="python3",
-        store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()
