@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_course.model_files import checked_inputs
+
 if TYPE_CHECKING:
     import keras
 
@@ -82,32 +84,3 @@ def _quietly() -> Iterator[None]:
         os.dup2(stderr, 2)
         os.close(stderr)
         log.setLevel(level)
-
-
-def checked_inputs(x: np.ndarray, shape: tuple[int, ...], what: str) -> np.ndarray:
-    """Return inputs as they are, or say what is wrong with them.
-
-    Parameters
-    ----------
-    x : expected to be float32, shape (n, *shape), finite, n at least 1.
-    shape : the shape of one input.
-    what : what the inputs are, for the message.
-
-    Raises
-    ------
-    ValueError
-        If they are of another dtype or shape, there are none, or there is NaN or infinity.
-
-    Taught in: notebooks/03_keras_to_litert.ipynb
-    """
-    x = np.asarray(x)
-    expected = f"({', '.join(map(str, ('n', *shape)))})"
-    if x.dtype != np.float32:
-        raise ValueError(f"{what}: expected float32, got {x.dtype}; use .astype('float32')")
-    if x.shape[1:] != shape or x.ndim != len(shape) + 1:
-        raise ValueError(f"{what}: expected shape {expected}, got {x.shape}")
-    if not len(x):
-        raise ValueError(f"{what}: it is empty, expected at least one input")
-    if not np.isfinite(x).all():
-        raise ValueError(f"{what}: it has NaN or infinity in it, expected finite numbers")
-    return x

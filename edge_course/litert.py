@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edge_course import quant
-from edge_course.conversion import MODES, checked_inputs, convert
+from edge_course import model_files, quant
+from edge_course.conversion import MODES, convert
+from edge_course.model_files import ModelError, checked_inputs, checked_threads
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -23,45 +23,18 @@ __all__ = [
 
 KERNELS = ("default", "reference")
 _IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite file (schema.fbs: file_identifier)
-
-
-class ModelError(ValueError):
-    """A file is not a TFLite model, or not the kind of model that was asked for."""
-
-
-def _name(model: bytes | str | os.PathLike) -> str:
-    return "these bytes" if isinstance(model, bytes | bytearray) else str(model)
+_explained = partial(model_files.explained, runtime="LiteRT")
 
 
 def _content(model: bytes | str | os.PathLike) -> bytes:
     """Return the content of a model file given by path or content, checked by its identifier."""
-    if isinstance(model, bytes | bytearray):
-        content = bytes(model)
-    elif isinstance(model, str | os.PathLike):
-        try:
-            content = Path(model).read_bytes()
-        except OSError as error:
-            raise ModelError(f"cannot read the model {model}: {error.strerror}") from None
-    else:
-        raise TypeError(f"expected a model's path or bytes, got {type(model).__name__}")
+    content = model_files.content(model)
     if content[4:8] != _IDENTIFIER:
         raise ModelError(
-            f"{_name(model)}: not a TFLite model: expected {_IDENTIFIER!r} at bytes 4 to 8, "
-            f"found {content[4:8]!r}; is it empty, or of another format?"
+            f"{model_files.name(model)}: not a TFLite model: expected {_IDENTIFIER!r} at bytes "
+            f"4 to 8, found {content[4:8]!r}; is it empty, or of another format?"
         )
     return content
-
-
-@contextlib.contextmanager
-def _explained(name: str, doing: str) -> Iterator[None]:
-    """Turn what LiteRT raises about a model into a ModelError that names it."""
-    try:
-        yield
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{name}: LiteRT cannot {doing} this model ({str(error).strip()}); "
-            "if it was cut short or altered, copy or convert it anew"
-        ) from None
 
 
 def interpreter(
@@ -98,11 +71,10 @@ def interpreter(
 
     if kernels not in KERNELS:
         raise ValueError(f"expected one of the kernels {', '.join(KERNELS)}, got {kernels!r}")
-    if not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"expected at least 1 thread, got {threads!r}")
+    threads = checked_threads(threads)
     resolver = {"default": OpResolverType.AUTO, "reference": OpResolverType.BUILTIN_REF}[kernels]
     content = _content(model)
-    with _explained(_name(model), "load"):
+    with _explained(model_files.name(model), "load"):
         made = Interpreter(
             model_content=content,
             num_threads=threads,
@@ -140,7 +112,7 @@ class Runner:
         kernels: str = "default",
         require_int8: bool = False,
     ):
-        self._name = _name(model)
+        self._name = model_files.name(model)
         self._interpreter = interpreter(model, threads=threads, kernels=kernels)
         with _explained(self._name, "describe"):
             inputs = self._interpreter.get_input_details()
@@ -275,7 +247,7 @@ def operators(model: bytes | str | os.PathLike) -> list[Operator]:
     """
     # The reference kernels: the default ones replace what they can by one operator of theirs.
     made = interpreter(model, kernels="reference")
-    with _explained(_name(model), "list"):
+    with _explained(model_files.name(model), "list"):
         steps = made._get_ops_details()
         details = {d["index"]: d for d in made.get_tensor_details()}
         computed = {d["index"] for d in made.get_input_details()}
