@@ -24,6 +24,8 @@ RUNTIMES = (
     ("LiteRT", "ai_edge_litert.interpreter", ("ai-edge-litert",)),
     ("TensorFlow", "tensorflow", ("tensorflow-cpu", "tensorflow")),
     ("Keras", "keras", ("keras",)),
+    ("PyTorch", "torch", ("torch",)),
+    ("ONNX Runtime", "onnxruntime", ("onnxruntime",)),
     ("JupyterLab", "jupyterlab", ("jupyterlab",)),
 )
 

@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 README_COMMANDS = (
@@ -106,7 +107,7 @@ def closure() -> dict[str, str]:
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
         if name not in found:
-            found[name] = metadata.version(name)
+            found[name] = Version(metadata.version(name)).public  # not torch's "+cpu"
             waiting += [Requirement(text) for text in metadata.requires(name) or []]
     return found
 
