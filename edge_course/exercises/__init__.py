@@ -9,14 +9,30 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_course.check import Exercise, Report, compare
-from edge_course.exercises import keras_to_litert, start_here, train_a_cnn, why_the_edge
+from edge_course.exercises import (
+    crossing_frameworks,
+    keras_to_litert,
+    pytorch_to_onnx,
+    start_here,
+    train_a_cnn,
+    when_conversion_fails,
+    why_the_edge,
+)
 from edge_course.listing import show, show_folded
 
 __all__ = ["EXERCISES", "check", "show", "solution"]
 
 EXERCISES: dict[str, Exercise] = {
     exercise.reference.__name__: exercise
-    for topic in (start_here, why_the_edge, train_a_cnn, keras_to_litert)
+    for topic in (
+        start_here,
+        why_the_edge,
+        train_a_cnn,
+        keras_to_litert,
+        pytorch_to_onnx,
+        crossing_frameworks,
+        when_conversion_fails,
+    )
     for exercise in topic.EXERCISES
 }
 
