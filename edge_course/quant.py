@@ -69,6 +69,38 @@ def dequantize(q: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     return np.float32(scale) * (q.astype(np.int32) - zero_point).astype(np.float32)
 
 
+def channel_scales(weight: np.ndarray) -> np.ndarray:
+    """Return a scale for each output channel of a weight, for int8 codes from −127 to 127.
+
+    The largest absolute value of a channel gets the code 127 or −127, and the zero point
+    is 0: max |w| / 127. A channel of zeros gets the scale 1. (Krishnamoorthi 2018, "Quantizing
+    deep convolutional networks for efficient inference", section 2: per-channel, symmetric.)
+
+    Parameters
+    ----------
+    weight : real numbers, shape (channels_out, …).
+
+    Returns
+    -------
+    np.ndarray
+        The dtype of ``weight``, shape (channels_out,).
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two dimensions, no numbers, or NaN or infinity.
+
+    Taught in: notebooks/04_pytorch_to_onnx.ipynb
+    """
+    weight = np.asarray(weight)
+    if weight.ndim < 2 or not weight.size:
+        raise ValueError(f"expected a weight of shape (channels_out, …), got {weight.shape}")
+    if not np.isfinite(weight).all():
+        raise ValueError("the weight has NaN or infinity in it, expected finite numbers")
+    largest = np.abs(weight).max(axis=tuple(range(1, weight.ndim)))
+    return np.where(largest > 0, largest / 127, 1).astype(weight.dtype)
+
+
 def _check_parameters(scale: float, zero_point: int) -> None:
     if not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"expected a positive, finite scale, got {scale}")

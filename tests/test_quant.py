@@ -101,3 +101,27 @@ def test_nan_is_refused() -> None:
 def test_codes_of_another_dtype_are_refused(codes) -> None:
     with pytest.raises(ValueError, match=f"expected int8 codes, got {codes.dtype}"):
         quant.dequantize(codes, 1.0, 0)
+
+
+@given(arrays(np.float32, (3, 2, 2), elements=st.floats(-100, 100, width=32)))
+def test_the_largest_weight_of_every_channel_gets_the_last_code(weight) -> None:
+    weight = np.where(np.abs(weight) < 1e-6, np.float32(0), weight)
+    scales = quant.channel_scales(weight)
+    assert scales.shape == (3,) and scales.dtype == np.float32
+    largest = np.abs(weight).max(axis=(1, 2))
+    codes = largest / scales
+    assert np.allclose(codes[largest > 0], 127, rtol=1e-5)
+    assert (scales[largest == 0] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.ones(3), "expected a weight of shape"),
+        (np.ones((0, 3)), "expected a weight of shape"),
+        (np.array([[1.0, np.nan]]), "NaN or infinity"),
+    ],
+)
+def test_channel_scales_of_what_is_no_weight(weight, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        quant.channel_scales(weight)

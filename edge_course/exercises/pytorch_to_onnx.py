@@ -2,6 +2,117 @@
 
 from __future__ import annotations
 
-from edge_course.check import Exercise
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-EXERCISES: tuple[Exercise, ...] = ()
+from edge_course.batch_norm import fold_batch_norm
+from edge_course.check import Exercise
+from edge_course.optimizers import adam_step
+from edge_course.quant import channel_scales
+
+_SMALL = st.integers(-3, 3).map(float)
+_POSITIVE = st.sampled_from([0.0, 1.0, 3.0, 8.0])
+
+
+def _array(
+    *shape: int, elements: st.SearchStrategy[float] = _SMALL
+) -> st.SearchStrategy[np.ndarray]:
+    """Small numbers, which a reader can follow, as float64."""
+    return arrays(np.float64, shape, elements=elements)
+
+
+# Sizes that several parameters of one call have to agree on: parameters of a model …
+_COUNT = st.shared(st.integers(1, 3), key="parameters")
+# … and channels out, channels in, kernel rows and columns.
+_KERNEL = st.shared(st.tuples(*[st.integers(1, 2)] * 4), key="kernel")
+_PER_CHANNEL = _KERNEL.flatmap(lambda s: _array(s[0]))
+
+EXERCISES: tuple[Exercise, ...] = (
+    Exercise(
+        adam_step,
+        {
+            "theta": _COUNT.flatmap(_array),
+            "gradient": _COUNT.flatmap(_array),
+            "m": _COUNT.flatmap(_array),
+            "v": _COUNT.flatmap(lambda n: _array(n, elements=_POSITIVE)),
+            "t": st.integers(1, 3),
+            "learning_rate": st.sampled_from([0.1, 1.0]),
+            "beta1": st.sampled_from([0.5, 0.9]),
+            "beta2": st.sampled_from([0.5, 0.75]),
+        },
+        why="First m = β₁·m + (1 − β₁)·gradient and v = β₂·v + (1 − β₂)·gradient²; then θ moves by "
+        "−α·m̂ / (√v̂ + ε), with m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ). Return θ, m and v.",
+        edge_cases={
+            "the first step": {
+                "theta": np.array([1.0, 1.0]),
+                "gradient": np.array([2.0, -0.5]),
+                "m": np.zeros(2),
+                "v": np.zeros(2),
+                "t": 1,
+                "learning_rate": 0.1,
+            },
+            "a slope almost as small as ε": {
+                "theta": np.array([1.0]),
+                "gradient": np.array([1e-7]),
+                "m": np.zeros(1),
+                "v": np.zeros(1),
+                "t": 1,
+                "learning_rate": 1.0,
+            },
+        },
+    ),
+    Exercise(
+        fold_batch_norm,
+        {
+            "weight": _KERNEL.flatmap(lambda s: _array(*s)),
+            "bias": _PER_CHANNEL,
+            "gamma": _PER_CHANNEL,
+            "beta": _PER_CHANNEL,
+            "mean": _PER_CHANNEL,
+            "variance": _KERNEL.flatmap(lambda s: _array(s[0], elements=_POSITIVE)),
+            "epsilon": st.just(1.0),
+        },
+        why="With s = γ / √(variance + ε), one number for each output channel (the weight's first "
+        "axis): the weight becomes s·weight, the bias s·(bias − mean) + β.",
+        edge_cases={
+            "two channels out": {
+                "weight": np.array([1.0, 2.0, 3.0, 4.0]).reshape(2, 1, 1, 2),
+                "bias": np.zeros(2),
+                "gamma": np.array([2.0, 3.0]),
+                "beta": np.array([0.0, 1.0]),
+                "mean": np.array([5.0, 0.0]),
+                "variance": np.array([3.0, 8.0]),
+                "epsilon": 1.0,
+            },
+            "a layer with a bias": {
+                "weight": np.ones((1, 1, 1, 1)),
+                "bias": np.array([4.0]),
+                "gamma": np.array([1.0]),
+                "beta": np.array([0.0]),
+                "mean": np.array([1.0]),
+                "variance": np.array([3.0]),
+                "epsilon": 1.0,
+            },
+        },
+        tolerance=1e-9,
+    ),
+    Exercise(
+        channel_scales,
+        {
+            "weight": _KERNEL.flatmap(
+                lambda s: arrays(np.float32, s, elements=st.integers(-3, 3).map(np.float32))
+            )
+        },
+        why="The largest absolute value of each output channel (the weight's first axis) gets the "
+        "code 127 or −127: its scale is that value / 127. Only zeros: the scale is 1.",
+        edge_cases={
+            "two channels, the larger number negative": {
+                "weight": np.float32([1, -2.54, 0.5, 1.27]).reshape(2, 1, 1, 2)
+            },
+            "a channel of zeros": {"weight": np.float32([0, 0, 3, 1]).reshape(2, 2, 1, 1)},
+            "a dense layer": {"weight": np.float32([[1, -2, 3], [0, 4, -5]])},
+        },
+        tolerance=1e-7,
+    ),
+)
