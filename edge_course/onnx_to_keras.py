@@ -206,6 +206,7 @@ def verify(
         with _explained("this graph cannot be run"):
             expected = session.run(None, {given.name: x})
             found = translated(layout.channels_last(x), training=False)
+        found = found if isinstance(found, list) else [found]  # Keras unpacks a list of one
         for node, a, b in zip(computed, found, expected, strict=True):
             _check_close(node, np.asarray(a), layout.channels_last(b))
 
