@@ -34,6 +34,7 @@ def session(
     threads: int = 1,
     level: str = "all",
     save_as: str | os.PathLike | None = None,
+    profile_as: str | os.PathLike | None = None,
 ) -> onnxruntime.InferenceSession:
     """Return ONNX Runtime's own session of a model, on the CPU.
 
@@ -46,6 +47,7 @@ def session(
         that only ONNX Runtime has; "all": also changing the layout of activations to one
         that suits this processor.
     save_as : where to write the graph that runs; not written if not given.
+    profile_as : how the file begins that ``end_profiling`` writes; no profile if not given.
 
     Raises
     ------
@@ -72,6 +74,9 @@ def session(
     }[level]
     if save_as is not None:
         options.optimized_model_filepath = str(save_as)
+    if profile_as is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_as)
     content = model_files.content(model)
     with _explained(model_files.name(model), "load"):
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
