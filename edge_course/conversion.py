@@ -61,12 +61,12 @@ def convert(model: keras.Model, mode: str, calibration: np.ndarray | None = None
         converter.representative_dataset = lambda: ([x[np.newaxis]] for x in calibration)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
-    with _quietly():
+    with quietly():
         return bytes(converter.convert())
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Keep back the converter's pages of notes, which say nothing about the result.
 
     What stops a conversion is raised, and so is not lost.

@@ -2,6 +2,204 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge_course import clinic
 from edge_course.check import Exercise
 
-EXERCISES: tuple[Exercise, ...] = ()
+_SIZES = st.integers(1, 3)
+_COUNT = st.shared(st.integers(2, 4), key="pictures")
+_CHANNELS = st.shared(st.integers(1, 2), key="channels")
+_PER_CHANNEL = _CHANNELS.flatmap(
+    lambda c: arrays(np.float64, c, elements=st.integers(-3, 3).map(float), fill=st.nothing())
+)
+_ROUNDS = st.shared(st.integers(1, 5), key="rounds")
+_TIMINGS = _ROUNDS.flatmap(
+    lambda n: arrays(
+        np.float64, n, elements=st.sampled_from([1.0, 2.0, 4.0, 8.0]), fill=st.nothing()
+    )
+)
+_SENT = b"model"
+
+
+def _sent(content: bytes) -> dict[str, object]:
+    return {"content": content, "size": 5, "sha256": hashlib.sha256(_SENT).hexdigest()}
+
+
+EXERCISES: tuple[Exercise, ...] = (
+    Exercise(
+        clinic.prepare_calibration,
+        {
+            "images": _COUNT.flatmap(
+                lambda n: arrays(np.uint8, (n * 2, 1, 2), elements=st.integers(0, 255))
+            ),
+            "labels": _COUNT.flatmap(lambda n: st.permutations([0, 1] * n)).map(np.array),
+            "per_class": st.integers(1, 2),
+        },
+        why="The first per_class pictures of every class, as float32 with a last axis for the "
+        "channel, divided by 255: by that, not by what happens to be the largest pixel.",
+        edge_cases={
+            "dark pictures only": {
+                "images": np.array([[[0, 51]], [[102, 0]]], np.uint8),
+                "labels": np.array([0, 1]),
+                "per_class": 1,
+            },
+        },
+    ),
+    Exercise(
+        clinic.is_full_int8,
+        {
+            "dtypes": st.lists(
+                st.sampled_from(["int8", "int32", "float32", "uint8", "float16"]),
+                min_size=2,
+                max_size=4,
+            ).map(tuple)
+        },
+        why="int8 at both ends, and nothing but int8 and int32 in between.",
+        edge_cases={
+            "int8 from end to end": {"dtypes": ("int8", "int8", "int32", "int8")},
+            "float at the ends": {"dtypes": ("float32", "int8", "int8", "float32")},
+            "float inside": {"dtypes": ("int8", "float32", "int8")},
+        },
+    ),
+    Exercise(
+        clinic.dark_background,
+        {
+            "x": arrays(
+                np.float32,
+                st.tuples(_SIZES, _SIZES, st.integers(1, 2)),
+                elements=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]),
+                fill=st.nothing(),
+            )
+        },
+        why="For each picture by itself: 1 − x if the mean of its top row, x[i, 0], is above 0.5.",
+        edge_cases={
+            "one bright, one dark": {"x": np.array([[[1.0, 1.0]], [[0.0, 0.25]]], np.float32)},
+            "bright below, dark on top": {"x": np.array([[[0.0], [1.0], [1.0]]], np.float32)},
+            "exactly a half": {"x": np.array([[[0.5, 0.5]]], np.float32)},
+        },
+    ),
+    Exercise(
+        clinic.normalise,
+        {
+            "x": st.tuples(_COUNT, _CHANNELS).flatmap(
+                lambda s: arrays(
+                    np.float64, s, elements=st.integers(-3, 3).map(float), fill=st.nothing()
+                )
+            ),
+            "mean": _PER_CHANNEL,
+            "variance": _PER_CHANNEL.map(np.abs),
+            "gamma": _PER_CHANNEL,
+            "beta": _PER_CHANNEL,
+            "epsilon": st.just(1.0),
+        },
+        why="γ (x − μ) / √(σ² + ε) + β with the μ and σ² that are given, not those of x.",
+        edge_cases={
+            "a batch of one": {
+                "x": np.array([[3.0]]),
+                "mean": np.array([1.0]),
+                "variance": np.array([3.0]),
+                "gamma": np.array([2.0]),
+                "beta": np.array([0.5]),
+                "epsilon": 1.0,
+            },
+        },
+    ),
+    Exercise(
+        clinic.pad_to_batch,
+        {
+            "x": arrays(
+                np.float32,
+                st.tuples(st.integers(1, 7), st.integers(1, 2)),
+                elements=st.integers(1, 9).map(float),
+                fill=st.nothing(),
+            ),
+            "n": st.integers(1, 4),
+        },
+        why="⌈m / n⌉ batches of n: all inputs in their order, then zeros, and none if m divides.",
+        edge_cases={
+            "divides": {"x": np.ones((4, 1), np.float32), "n": 2},
+            "fewer than one batch": {"x": np.ones((1, 2), np.float32), "n": 3},
+        },
+    ),
+    Exercise(
+        clinic.rows_for_nhwc,
+        {"channels": _SIZES, "height": _SIZES, "width": _SIZES},
+        why="Channels last means that the channel runs fastest: pixel (y, x) of channel c is row "
+        "(c · height + y) · width + x, and the rows are listed by y, then x, then c.",
+        edge_cases={
+            "two channels of three pixels": {"channels": 2, "height": 1, "width": 3},
+            "three different sizes": {"channels": 4, "height": 2, "width": 3},
+        },
+    ),
+    Exercise(
+        clinic.erf,
+        {"x": arrays(np.float64, _SIZES, elements=st.integers(-8, 8).map(lambda i: i / 2))},
+        why="The formula holds for x ≥ 0: put |x| into it, and give the result the sign of x.",
+        edge_cases={
+            "a negative number": {"x": np.array([-1.0, 1.0])},
+            "far out": {"x": np.array([-30.0, 30.0])},
+        },
+        tolerance=2e-6,
+    ),
+    Exercise(
+        clinic.first_supported_opset,
+        {
+            "needed": st.lists(st.integers(1, 24), min_size=1, max_size=3).map(tuple),
+            "supported": st.lists(st.integers(15, 24), min_size=1, max_size=2).map(tuple),
+        },
+        why="An operator set has all operators from the largest needed number on; a runtime has "
+        "all sets up to its own. So it is the largest needed, if the weakest runtime has that.",
+        edge_cases={
+            "one runtime is too old": {"needed": (13, 22), "supported": (26, 21)},
+            "just new enough": {"needed": (13, 22), "supported": (26, 22)},
+        },
+    ),
+    Exercise(
+        clinic.fit_input,
+        {
+            "picture": arrays(np.uint8, st.tuples(st.integers(1, 2), _SIZES), fill=st.nothing()),
+            "scale": st.sampled_from([1 / 255, 1 / 128, 0.5]),
+            "zero_point": st.sampled_from([-128, 0, 10]),
+        },
+        why="First to the network's scale (divided by 255), then to codes: divided by the scale, "
+        "rounded, plus the zero point, clipped to −128 … 127; the shape is (1, height, width, 1).",
+        edge_cases={
+            "black and white": {
+                "picture": np.array([[0, 255]], np.uint8),
+                "scale": 1 / 255,
+                "zero_point": -128,
+            },
+        },
+    ),
+    Exercise(
+        clinic.file_state,
+        {
+            "content": st.sampled_from([b"", b"mode", b"model", b"modal", b"model\n", b"MODEL"]),
+            "size": st.just(5),
+            "sha256": st.just(hashlib.sha256(_SENT).hexdigest()),
+        },
+        why="Too few bytes: truncated; too many: too long; as many, but another SHA-256: altered.",
+        edge_cases={
+            "as it was": _sent(_SENT),
+            "one byte is another": _sent(b"modal"),
+            "one byte too many": _sent(b"model\n"),
+            "nothing arrived": _sent(b""),
+        },
+    ),
+    Exercise(
+        clinic.times_as_long,
+        {"seconds": _TIMINGS, "reference": _TIMINGS},
+        why="Divide round by round, then take median, 25 % and 75 % quantile of the ratios.",
+        edge_cases={
+            "the machine slowed down": {
+                "seconds": np.array([2.0, 2.0, 8.0, 8.0]),
+                "reference": np.array([1.0, 2.0, 4.0, 8.0]),
+            },
+        },
+    ),
+)

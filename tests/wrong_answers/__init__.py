@@ -5,11 +5,19 @@ from tests.wrong_answers import (
     pytorch_to_onnx,
     start_here,
     train_a_cnn,
+    when_conversion_fails,
     why_the_edge,
 )
 
 WRONG = {
     name: wrong
-    for topic in (start_here, why_the_edge, train_a_cnn, keras_to_litert, pytorch_to_onnx)
+    for topic in (
+        start_here,
+        why_the_edge,
+        train_a_cnn,
+        keras_to_litert,
+        pytorch_to_onnx,
+        when_conversion_fails,
+    )
     for name, wrong in topic.WRONG.items()
 }
