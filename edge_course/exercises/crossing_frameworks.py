@@ -2,6 +2,58 @@
 
 from __future__ import annotations
 
-from edge_course.check import Exercise
+import numpy as np
+from hypothesis import strategies as st
 
-EXERCISES: tuple[Exercise, ...] = ()
+from edge_course.check import Exercise
+from edge_course.layout import conv_kernel, dense_kernel, same_pads
+
+
+def _numbered(*shape: int) -> np.ndarray:
+    """Return an array whose every number says where in memory it was."""
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+_SIZES = st.integers(1, 3)
+_PICTURES = st.shared(st.tuples(_SIZES, _SIZES, _SIZES), key="channels, height, width")
+
+EXERCISES: tuple[Exercise, ...] = (
+    Exercise(
+        conv_kernel,
+        {"kernel": st.tuples(_SIZES, _SIZES, _SIZES, _SIZES).map(lambda s: _numbered(*s))},
+        why="The number at [filter, channel, row, column] goes to [row, column, channel, filter]: "
+        "a transposition. A reshape would leave the numbers in their order.",
+        edge_cases={"two filters of two rows": {"kernel": _numbered(2, 1, 2, 1)}},
+    ),
+    Exercise(
+        dense_kernel,
+        {
+            "kernel": st.tuples(_PICTURES, st.integers(1, 2)).map(
+                lambda drawn: _numbered(np.prod(drawn[0]), drawn[1])
+            ),
+            "picture": _PICTURES,
+        },
+        why="The row of pixel (channel, y, x) is number (channel · height + y) · width + x in "
+        "PyTorch's order and (y · width + x) · channels + channel in Keras'.",
+        edge_cases={
+            "two channels of three pixels": {"kernel": _numbered(6, 1), "picture": (2, 1, 3)},
+            "one channel of six pixels": {"kernel": _numbered(6, 1), "picture": (1, 2, 3)},
+        },
+    ),
+    Exercise(
+        same_pads,
+        {
+            "size": st.integers(1, 12),
+            "kernel": st.integers(1, 5),
+            "stride": st.integers(1, 3),
+            "dilation": st.integers(1, 2),
+        },
+        why="⌈size / stride⌉ windows reach over (⌈size / stride⌉ − 1) · stride + "
+        "(kernel − 1) · dilation + 1 pixels; what is missing is added, the odd one at the end.",
+        edge_cases={
+            "stride 2 on an even size": {"size": 28, "kernel": 3, "stride": 2, "dilation": 1},
+            "stride 2 on an odd size": {"size": 7, "kernel": 3, "stride": 2, "dilation": 1},
+            "windows smaller than the stride": {"size": 6, "kernel": 1, "stride": 3, "dilation": 1},
+        },
+    ),
+)

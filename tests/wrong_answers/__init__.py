@@ -1,6 +1,7 @@
 """Plausible wrong answers to every exercise: each is a mistake that a student makes."""
 
 from tests.wrong_answers import (
+    crossing_frameworks,
     keras_to_litert,
     pytorch_to_onnx,
     start_here,
@@ -17,6 +18,7 @@ WRONG = {
         train_a_cnn,
         keras_to_litert,
         pytorch_to_onnx,
+        crossing_frameworks,
         when_conversion_fails,
     )
     for name, wrong in topic.WRONG.items()
