@@ -155,7 +155,8 @@ def read_proto(model: bytes | str | os.PathLike) -> onnx.ModelProto:
             f"{name}: not an ONNX model: it holds no graph or no operator set; "
             "is it empty, cut short, or of another format?"
         )
-    if any(w.data_location == onnx.TensorProto.EXTERNAL for w in proto.graph.initializer):
+    arrays = [a.t for node in proto.graph.node for a in node.attribute]
+    if any(w.data_location == w.EXTERNAL for w in [*proto.graph.initializer, *arrays]):
         raise ModelError(
             f"{name}: keeps its weights in another file; save it as one file "
             "(onnx.save(model, path, save_as_external_data=False))"
@@ -248,6 +249,6 @@ def _batches(
     inputs = [value for value in proto.graph.input if value.name not in weights]
     if len(inputs) != 1:
         raise ModelError(f"{name}: expected one input, got {len(inputs)}")
-    shape = tuple(d.dim_value for d in inputs[0].type.tensor_type.shape.dim)[1:]
+    shape = tuple(d.dim_value or d.dim_param for d in inputs[0].type.tensor_type.shape.dim)[1:]
     calibration = checked_inputs(calibration, shape, "calibration set")
     return ({inputs[0].name: x[np.newaxis]} for x in calibration)

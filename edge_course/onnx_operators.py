@@ -39,7 +39,9 @@ def constant(node: Node) -> np.ndarray:
     for name, dtype in kinds.items():
         if (value := node.attribute(name)) is not None:
             return np.array(value, dtype)
-    return onnx.numpy_helper.to_array(node.attribute("value"))
+    if (value := node.attribute("value")) is None:
+        raise node.refusal("its attribute is neither numbers nor an array")
+    return onnx.numpy_helper.to_array(value)
 
 
 @translates("Identity")
@@ -103,7 +105,7 @@ def _beside(node: Node, value: Any, dimensions: int) -> Any:
     # ONNX matches shapes from the last axis on: (channels, 1, 1) goes with (n, channels, h, w).
     value = value.reshape((1,) * (dimensions - value.ndim) + value.shape)
     if value.ndim != dimensions or value.shape[0] != 1:
-        raise node.refusal(f"a constant of shape {value.shape} would set the batch")
+        raise node.refusal(f"a constant of shape {value.shape} would change the batch or the axes")
     return layout.channels_last(value)
 
 
@@ -272,12 +274,21 @@ def average_pool(node: Node) -> Any:
     """Return the mean of each window, in which the zeros of the padding count or do not."""
     x, window = node.tensor(0, 4), _pooling_window(node)
     zeros_count = node.attribute("count_include_pad", 0)
-    if zeros_count and window.padding != "valid":
-        x = node.layer("ZeroPadding2D", x, padding=window.pads)
-        window = window._replace(padding="valid")
-    if not window.padding:
-        raise node.refusal(f"pads {window.pads} cannot be left out of the mean")
-    return _pool(node, "AveragePooling2D", x, window)
+    if window.padding == "valid" or (window.padding and not zeros_count):
+        return _pool(node, "AveragePooling2D", x, window)
+    padded = node.layer("ZeroPadding2D", x, padding=window.pads)
+    y = _pool(node, "AveragePooling2D", padded, window._replace(padding="valid"))
+    if zeros_count:
+        return y
+    axes = zip(x.shape[1:3], window.kernel, window.strides, window.pads, strict=True)
+    rows, columns = (_share_inside(*axis) for axis in axes)
+    return node.operation("divide", y, np.outer(rows, columns)[np.newaxis, ..., np.newaxis])
+
+
+def _share_inside(size: int, kernel: int, stride: int, pads: tuple[int, int]) -> np.ndarray:
+    """Return which share of each window along an axis lies inside, not on the padding."""
+    starts = np.arange(-pads[0], size + pads[1] - kernel + 1, stride, dtype=np.float32)
+    return (np.minimum(starts + kernel, size) - np.maximum(starts, 0)) / kernel
 
 
 def _pooling_window(node: Node) -> Window:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["TRANSLATIONS", "TranslationError", "translate", "verify"]
 
 OLDEST_OPSET = 13  # before it, Softmax and Clip were something else
-TOLERANCE = 1e-5  # of the largest output
-SPREADS = (1.0, 0.1, 10.0)  # standard deviations of random inputs: inside bounds, and beyond
+# Standard deviation of random inputs, inside bounds and beyond → how far outputs may differ,
+# relative to the largest. A softmax makes the rounding errors of large numbers larger still.
+TOLERANCES = {1.0: 1e-5, 0.1: 1e-5, 10.0: 1e-4}
 
 
 class TranslationError(ValueError):
@@ -61,7 +62,8 @@ def translate(model: bytes | str | os.PathLike) -> keras.Model:
     proto = ort.read_proto(model)
     graph = proto.graph
     _check_opset(proto)
-    values: dict[str, Any] = {w.name: onnx.numpy_helper.to_array(w) for w in graph.initializer}
+    with _explained("the weights of this graph cannot be read"):
+        values: dict[str, Any] = {w.name: onnx.numpy_helper.to_array(w) for w in graph.initializer}
     given = _only([i for i in graph.input if i.name not in values], "input")
     values[given.name] = source = keras.Input(batch_shape=_input_shape(given), name="input")
     flattened: dict[str, Any] = {}
@@ -185,8 +187,10 @@ def verify(
     Raises
     ------
     TranslationError
-        If an output has another shape, is not finite, or is further away than a
-        hundred-thousandth of the node's largest output. The message names the first such node.
+        If an output has another shape, is not finite, or is further away than `TOLERANCES`
+        allows. The message names the first such node.
+    edge_course.model_files.ModelError
+        If ONNX Runtime cannot load the model.
 
     Taught in: notebooks/05_crossing_frameworks.ipynb
     """
@@ -196,11 +200,11 @@ def verify(
     observed.CopyFrom(proto)
     del observed.graph.output[:]
     observed.graph.output.extend(onnx.ValueInfoProto(name=node.output) for node in computed)
-    session = ort.session(observed.SerializeToString())
+    session = ort.session(observed.SerializeToString(), level="none")  # the graph as it is written
     translated = keras.Model(source, list(computed.values()))
     given = session.get_inputs()[0]
     batch, *shape = given.shape
-    for seed, spread in enumerate(SPREADS):
+    for seed, (spread, tolerance) in enumerate(TOLERANCES.items()):
         n = batch if isinstance(batch, int) else seed + 1
         x = np.random.default_rng(seed).normal(0, spread, (n, *shape)).astype(np.float32)
         with _explained("this graph cannot be run"):
@@ -208,14 +212,14 @@ def verify(
             found = translated(layout.channels_last(x), training=False)
         found = found if isinstance(found, list) else [found]  # Keras unpacks a list of one
         for node, a, b in zip(computed, found, expected, strict=True):
-            _check_close(node, np.asarray(a), layout.channels_last(b))
+            _check_close(node, np.asarray(a), layout.channels_last(b), tolerance)
 
 
-def _check_close(node: Node, found: np.ndarray, expected: np.ndarray) -> None:
+def _check_close(node: Node, found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
     if found.shape != expected.shape:
         raise node.refusal(f"translated wrongly: its shape is {found.shape}, not {expected.shape}")
     largest, difference = np.abs(expected).max(), np.abs(found - expected).max()
-    if not difference <= TOLERANCE * largest < np.inf:  # NaN is neither smaller nor larger
+    if not difference <= tolerance * largest < np.inf:  # NaN is neither smaller nor larger
         raise node.refusal(
             f"translated wrongly: on random inputs Keras and ONNX Runtime differ by up to "
             f"{difference:.3g}, where the largest output is {largest:.3g}"

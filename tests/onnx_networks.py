@@ -95,7 +95,7 @@ def pool(r: random.Random, shape: list[int]) -> nn.Module:
         return nn.MaxPool2d(kernel, stride, pads)
     if r.random() < 0.3:
         return nn.AvgPool2d(3, 1, 1, count_include_pad=False)  # as padding "same"
-    return nn.AvgPool2d(kernel, stride, pads)
+    return nn.AvgPool2d(kernel, stride, pads, count_include_pad=r.random() < 0.5)
 
 
 def constant(r: random.Random, shape: list[int]) -> nn.Module:
@@ -140,15 +140,16 @@ def head(r: random.Random, shape: list[int]) -> list[nn.Module]:
 def tail(r: random.Random, shape: list[int]) -> list[nn.Module]:
     """Return what follows on 2-D."""
     features = shape[1]
-    units = r.randint(2, 8)
-    dense = nn.Linear(features, units, bias=r.random() < 0.7)
+    dense = [nn.Linear(features, r.randint(2, 8), bias=r.random() < 0.7)]
+    dense = dense if r.random() < 0.9 else []
+    units = dense[0].out_features if dense else features
     before = [norm(r, shape), activation(r, shape), constant(r, shape), nn.Dropout()]
-    after = [norm(r, [0, units]), activation(r, [0, units]), nn.Linear(units, 3)]
+    after = [norm(r, [0, units]), activation(r, [0, units])]
     last = [nn.Softmax(1), Apply(lambda x: x.reshape(-1, units, 1, 1)), nn.Identity()]
     return [
         *r.sample(before, r.choice((0, 0, 0, 1))),
-        *([dense] if r.random() < 0.9 else []),
-        *(r.sample(after[:2], r.randint(0, 2)) if r.random() < 0.5 else []),
+        *dense,
+        *(r.sample(after, r.randint(0, 2)) if r.random() < 0.5 else []),
         *r.sample(last, r.choice((0, 1))),
     ]
 
