@@ -222,6 +222,7 @@ def quantize_model(
         given, prepared, made = (
             str(Path(folder, f"{step}.onnx")) for step in ("given", "prepared", "quantized")
         )
+        onnx.checker.check_model(proto)  # the quantizer only logs what is wrong with a model
         onnx.save(proto, given)
         quant_pre_process(given, prepared, skip_symbolic_shape=True)
         if mode == "dynamic":
