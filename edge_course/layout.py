@@ -13,6 +13,10 @@ import numpy as np
 def channels_last(x: np.ndarray) -> np.ndarray:
     """Return NCHW pictures as NHWC; every other number of dimensions stays as it is.
 
+    Parameters
+    ----------
+    x : of any dtype; shape (n, channels, height, width) becomes (n, height, width, channels).
+
     Taught in: notebooks/05_crossing_frameworks.ipynb
     """
     return np.transpose(x, (0, 2, 3, 1)) if np.ndim(x) == 4 else x

@@ -1,7 +1,11 @@
 """What each ONNX operator is in Keras: a table of translations.
 
-A translation takes a `Node` and returns the output as a Keras tensor. Every 4-D tensor is
-NCHW in ONNX and NHWC in Keras (see `layout`); every 2-D one is (n, features) in both.
+A translation takes a `Node` and returns the output as a Keras tensor, float32. Every 4-D tensor
+is NCHW in ONNX and NHWC in Keras (see `layout`); every 2-D one is (n, features) in both. What
+the node asks for and the Keras model would not do raises a `TranslationError` that names the
+node. What each operator means is defined on onnx.ai/onnx/operators.
+
+Taught in: notebooks/05_crossing_frameworks.ipynb
 """
 
 from __future__ import annotations

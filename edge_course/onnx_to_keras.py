@@ -95,7 +95,7 @@ class Node:
     """
 
     def __init__(self, proto: onnx.NodeProto, index: int, values: dict, flattened: dict):
-        self.operator = f"{proto.domain}.{proto.op_type}".removeprefix("ai.onnx").lstrip(".")
+        self.operator = ort.operator_name(proto)
         self.name = proto.name or f"{proto.op_type}_{index}"
         self.output = next(iter(proto.output), "")
         self.flattened = flattened

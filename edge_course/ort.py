@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import onnxruntime
 
 __all__ = [
-    "LEVELS", "MODES", "ModelError", "Operator", "Runner", "Tensor", "export", "operators",
-    "optimize_model", "quantize_model", "read_proto", "session",
+    "LEVELS", "MODES", "ModelError", "Operator", "Runner", "Tensor", "export", "operator_name",
+    "operators", "optimize_model", "quantize_model", "read_proto", "session",
 ]  # fmt: skip
 
 LEVELS = ("none", "basic", "extended", "all")
@@ -233,6 +233,10 @@ class Operator(NamedTuple):
 def operators(model: bytes | str | os.PathLike) -> list[Operator]:
     """Return the operators of an ONNX graph in the order in which they stand in the file.
 
+    Parameters
+    ----------
+    model : the content of an ``.onnx`` file, or its path.
+
     Raises
     ------
     ModelError
@@ -254,11 +258,14 @@ def operators(model: bytes | str | os.PathLike) -> list[Operator]:
             # No name stands for an input left out.
             return tuple(tensors.get(n, Tensor(n, "", None, None)) for n in names if n)
 
-        return [Operator(_full_name(n), known(n.input), known(n.output)) for n in graph.node]
+        return [Operator(operator_name(n), known(n.input), known(n.output)) for n in graph.node]
 
 
-def _full_name(node: onnx.NodeProto) -> str:
-    """Return an operator's name, with its domain if it is not one of ONNX itself."""
+def operator_name(node: onnx.NodeProto) -> str:
+    """Return a node's operator, with its domain if it is not one of ONNX itself.
+
+    Taught in: notebooks/04_pytorch_to_onnx.ipynb
+    """
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 

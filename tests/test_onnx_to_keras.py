@@ -266,6 +266,7 @@ def refused(proto: onnx.ModelProto, message: str) -> None:
     [
         ("y = Selu(x)", "Selu", "unknown operator; known are Add, AveragePool, "),
         ("y = com.microsoft.Gelu(x)", "com.microsoft.Gelu", "unknown operator"),
+        ("y = ai.onnx.ml.Scaler(x)", "ai.onnx.ml.Scaler", "unknown operator"),
         ("s = Shape(x) y = Reshape(x, s)", "Shape", "unknown operator"),
         # Attributes, inputs and outputs that no translation looked at
         ("y = Relu<alpha=0.1>(x)", "Relu", "cannot carry its attribute alpha"),
