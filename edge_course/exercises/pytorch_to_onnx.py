@@ -51,6 +51,8 @@ EXERCISES: tuple[Exercise, ...] = (
                 "v": np.zeros(2),
                 "t": 1,
                 "learning_rate": 0.1,
+                "beta1": 0.9,
+                "beta2": 0.999,
             },
             "a slope almost as small as ε": {
                 "theta": np.array([1.0]),
@@ -59,6 +61,8 @@ EXERCISES: tuple[Exercise, ...] = (
                 "v": np.zeros(1),
                 "t": 1,
                 "learning_rate": 1.0,
+                "beta1": 0.9,
+                "beta2": 0.999,
             },
         },
     ),
