@@ -13,7 +13,6 @@ import numpy as np
 
 from edge_course import litert, model_files
 
-
 DTYPES = ("float32", "float16", "int8", "int16", "int32", "int64", "uint8", "bool")
 
 
