@@ -64,6 +64,7 @@ class IntegerModel:
                     f"cannot compute {operator.name} with integers; "
                     f"known are {', '.join(sorted(COMPUTATIONS))}"
                 )
+            _check_codes(operator, graph.tensors)
         self.graph = graph
         (self._input,), (self._output,) = graph.inputs, graph.outputs
 
@@ -122,6 +123,17 @@ class IntegerModel:
                 step = Step(operator, self.graph.tensors, values, kernels)
                 values[operator.outputs[0]] = COMPUTATIONS[operator.name](step)
         return values
+
+
+def _check_codes(operator: Operator, tensors: tuple[Tensor, ...]) -> None:
+    """Refuse an operator that computes in float32."""
+    ends = {"QUANTIZE": operator.outputs, "DEQUANTIZE": operator.inputs}
+    for index in ends.get(operator.name, (*operator.inputs, *operator.outputs)):
+        if index >= 0 and tensors[index].dtype.kind == "f":
+            raise ModelError(
+                f"cannot compute {operator.name} with integers: {tensors[index].name} is "
+                f"{tensors[index].dtype}; convert the model to full int8"
+            )
 
 
 class Step(NamedTuple):
@@ -415,7 +427,8 @@ def logistic(step: Step) -> np.ndarray:
     _check_probabilities(step)
     given = step.tensor(0)
     x = float(given.scales[0]) * (np.arange(256) + LOWEST - given.zero_points[0])
-    table = np.clip(np.rint(256 / (1 + np.exp(-x))) + LOWEST, LOWEST, HIGHEST).astype(np.int8)
+    probability = (1 + np.tanh(x / 2)) / 2  # the same, but e⁻ˣ would overflow
+    table = np.clip(np.rint(256 * probability) + LOWEST, LOWEST, HIGHEST).astype(np.int8)
     return table[step.codes(0).astype(np.int64) - LOWEST]
 
 
