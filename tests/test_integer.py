@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from edge_course import data, integer, litert, models, onnx_to_keras, process, quant, tflite_file
+from edge_course import data, integer, litert, models, quant, tflite_file
 from edge_course.model_files import ModelError
 from tests import tflite_networks
 
@@ -17,24 +17,9 @@ def pictures(count: int) -> np.ndarray:
     return data.preprocess(data.fashion_mnist("test").images[:count])
 
 
-def calibration() -> np.ndarray:
-    train = data.fashion_mnist("train")
-    return data.preprocess(train.images[data.first_of_each_class(train.labels, 20)])
-
-
-def depthwise_onnx() -> bytes:
-    from edge_course import ort, torch_models
-
-    return ort.export(torch_models.trained_depthwise_cnn())
-
-
-@pytest.fixture(scope="module", params=["seed", "depthwise"])
+@pytest.fixture(params=["seed_cnn_int8.tflite", "depthwise_cnn_int8.tflite"])
 def file(request) -> bytes:
-    if request.param == "seed":
-        return data.read("seed_cnn_int8.tflite")
-    with process.another() as call:
-        exported = call(depthwise_onnx)
-    return litert.convert(onnx_to_keras.translate(exported), "int8", calibration())
+    return data.read(request.param)
 
 
 def with_all_outputs(file: bytes) -> bytes:
