@@ -7,6 +7,7 @@ quantization specification; what that leaves open was found by comparing files.
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections import Counter
@@ -25,7 +26,7 @@ FIXED = {  # the output's range is known: 0 to 1, and −1 to 1
     "TANH": quant.Parameters(np.float32(1 / 128), np.int32(0)),
 }
 SEEN = ("ADD", "SUB", "MUL", "MEAN", "CONCATENATION")  # the output has the range that was seen
-IN_PLACE = ("ADD", "SUB", "MUL", "DIV")  # may write their result over an input
+IN_PLACE = ("ADD", "SUB", "MUL", "DIV", "SOFTMAX")  # may write their result over an input
 
 
 class Range(NamedTuple):
@@ -46,7 +47,7 @@ def seen_ranges(
     It looks at an operator's inputs after the operator has run. By then an element-wise one
     (`IN_PLACE`) may have overwritten an input: if nothing else reads that, the result takes
     its memory. The result's range is then noted for the input as well. (Smallest case:
-    x² · (−1) inside a network; for x = 1 the range noted of x² is −1 to 1.) A range that
+    x² · (−1) inside a network; for x = (1, 1) the range noted of x² is −1 to 1.) A range that
     became too wide does no harm but to the resolution.
 
     Parameters
@@ -103,13 +104,15 @@ def seen_ranges(
 def _overwritten(operators: list[litert.Operator]) -> list[tuple[litert.Operator, str]]:
     """Return which operators put their result in the memory of which of their inputs."""
     read = Counter(t.name for op in operators for t in op.inputs)
-    computed = {out.name: out.shape for op in operators for out in op.outputs}
+    sizes = {out.name: math.prod(out.shape) for op in operators for out in op.outputs}
     found = []
     for op in operators:
         result = op.outputs[0]
-        if op.name in IN_PLACE and read[result.name]:  # the model's output keeps to itself
+        # Neither the model's output nor a single number shares its memory.
+        if op.name in IN_PLACE and read[result.name] and sizes[result.name] > 1:
             free = [t.name for t in op.inputs if read[t.name] == 1]
-            found += [(op, name) for name in free if computed.get(name) == result.shape][:1]
+            same_size = [name for name in free if sizes.get(name) == sizes[result.name]]
+            found += [(op, name) for name in same_size[:1]]
     return found
 
 

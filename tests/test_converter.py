@@ -1,6 +1,7 @@
 """Every scale and zero point in the converter's files, computed again and compared exactly."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -50,16 +51,20 @@ def files(network, inputs) -> tuple[bytes, bytes]:
     return conversion.convert(network, "float32"), conversion.convert(network, "int8", inputs)
 
 
-def integers(file: bytes) -> dict[str, litert.Tensor]:
-    """Every tensor of a file that has a scale."""
-    tensors = [t for op in litert.operators(file) for t in (*op.inputs, *op.outputs)]
-    return {t.name: t for t in tensors if len(t.scales)}
+def integers(float32: bytes, int8: bytes) -> dict[str, litert.Tensor]:
+    """Every tensor of the int8 file that has a scale, by its name in the float32 file."""
+    found = {}
+    for before, after in zip(litert.operators(float32), litert.operators(int8), strict=True):
+        assert before.name == after.name
+        pairs = zip(before.inputs + before.outputs, after.inputs + after.outputs, strict=True)
+        found |= {old.name: new for old, new in pairs if len(new.scales)}
+    return found
 
 
-def different(found, file: bytes) -> list[str]:
+def different(found, float32: bytes, int8: bytes) -> list[str]:
     """Names of the tensors whose scales and zero points are not the very same numbers."""
-    theirs = integers(file)
-    assert {*theirs} <= {*found}, "some tensors were not computed"
+    theirs = integers(float32, int8)
+    assert {*theirs} == {*found}, "every tensor is to be computed, and nothing else"
     return [
         name
         for name, t in theirs.items()
@@ -74,15 +79,16 @@ def different(found, file: bytes) -> list[str]:
 def test_every_scale_and_zero_point_of_the_file(files, inputs) -> None:
     float32, int8 = files
     found = converter.parameters(float32, converter.seen_ranges(float32, inputs))
-    assert different(found, int8) == []
-    assert len(integers(int8)) == len(found) >= 12
+    assert different(found, float32, int8) == []
+    assert len(found) >= 12
+    assert sum(np.size(scale) for scale, _ in found.values()) > 300
 
 
 def test_the_codes_of_all_weights(files, inputs) -> None:
     """Halves go away from zero; rounded to even, one of 692,000 weights would differ."""
     float32, int8 = files
     found = converter.parameters(float32, converter.seen_ranges(float32, inputs))
-    theirs = integers(int8)
+    theirs = integers(float32, int8)
     compared = 0
     for op in litert.operators(float32):
         if op.name in converter.CHANNEL_AXIS:
@@ -101,7 +107,7 @@ def test_which_ranges_are_not_those_of_the_activations(files, network, inputs) -
     """Only an input that an addition overwrites has another range than its own numbers."""
     float32, int8 = files
     found = converter.parameters(float32, converter.seen_ranges(float32, inputs, in_place=False))
-    wrong = different(found, int8)
+    wrong = different(found, float32, int8)
     if network.name == "seed_cnn":
         assert wrong == []
     else:
@@ -113,7 +119,7 @@ def test_other_ranges_give_other_parameters(files, inputs) -> None:
     """The comparison can fail: ten pictures fewer have other ranges."""
     float32, int8 = files
     found = converter.parameters(float32, converter.seen_ranges(float32, inputs[:10]))
-    assert len(different(found, int8)) > 3
+    assert len(different(found, float32, int8)) > 3
 
 
 def tflite(function, shapes, samples=None) -> bytes:
@@ -180,17 +186,23 @@ def test_every_rule_in_one_network() -> None:
     from keras import layers
 
     keras.utils.set_random_seed(1)
+    conv = partial(layers.Conv2D, bias_initializer="random_normal")
     x = start = keras.Input((8, 8, 2), batch_size=1)
-    left = layers.Conv2D(4, 3, padding="same", activation="relu6")(x)
-    right = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
+    left = conv(4, 3, padding="same", activation="relu6")(x)
+    depthwise = layers.DepthwiseConv2D(
+        3, padding="same", depth_multiplier=2, bias_initializer="random_normal"
+    )
+    right = depthwise(x)
     x = layers.Concatenate()([left, right])
     x = layers.ZeroPadding2D(1)(layers.AveragePooling2D(2)(x))
-    gate = layers.Conv2D(8, 1, activation="sigmoid")(x)
-    x = layers.Multiply()([layers.Conv2D(8, 1)(x), gate])
-    x = layers.Conv2D(8, 1, activation="tanh")(layers.MaxPooling2D(2)(x))
-    x = layers.Subtract()([layers.Conv2D(8, 1)(x), layers.Rescaling(-3.0, offset=0.25)(x)])
+    gate = conv(8, 1, activation="sigmoid")(x)
+    x = layers.Multiply()([conv(8, 1)(x), gate])
+    x = conv(8, 1, activation="tanh")(layers.MaxPooling2D(2)(x))
+    x = layers.Subtract()([conv(8, 1)(x), layers.Rescaling(-3.0, offset=0.25)(x)])
     x = layers.GlobalAveragePooling2D()(x)
-    model = keras.Model(start, layers.Softmax()(layers.Dense(5)(x)))
+    model = keras.Model(
+        start, layers.Softmax()(layers.Dense(5, bias_initializer="random_normal")(x))
+    )
     inputs = np.random.default_rng(0).normal(size=(20, 8, 8, 2)).astype(np.float32)
     float32 = conversion.convert(model, "float32")
     int8 = conversion.convert(model, "int8", inputs)
@@ -200,20 +212,35 @@ def test_every_rule_in_one_network() -> None:
         "LOGISTIC", "TANH", "SOFTMAX",
     }  # fmt: skip
     found = converter.parameters(float32, converter.seen_ranges(float32, inputs))
-    assert different(found, int8) == []
+    assert different(found, float32, int8) == []
 
 
 def test_the_smallest_range_of_an_overwritten_input() -> None:
     """x² is 1, but −1 lies in its memory when the calibrator looks."""
-    file = tflite(lambda x: tf.exp(tf.square(x) * -1.0), [(1, 1)])
-    one = np.ones((1, 1), np.float32)
+    ones = np.ones((1, 2), np.float32)
+    file = tflite(lambda x: tf.exp(tf.square(x) * -1.0), [(1, 2)])
     names = [op.outputs[0].name for op in litert.operators(file)]
     assert [op.name for op in litert.operators(file)] == ["SQUARE", "MUL", "EXP"]
-    assert converter.seen_ranges(file, one, in_place=False)[names[0]] == (1, 1)
-    assert converter.seen_ranges(file, one)[names[0]] == (-1, 1)
-    int8 = tflite(lambda x: tf.tanh((x + x) * -1.0), [(1, 1)], [[one]])
+    assert converter.seen_ranges(file, ones, in_place=False)[names[0]] == (1, 1)
+    assert converter.seen_ranges(file, ones)[names[0]] == (-1, 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "size", "range_of_the_sum"),
+    [
+        (lambda x: tf.tanh((x + x) * x), 2, (-2, 2)),  # the product overwrites the sum
+        (lambda x: tf.tanh((x + x) * x), 1, (-2, 0)),  # a single number keeps its memory
+        (lambda x: (x + x) * x, 2, (-2, 0)),  # the model's output has memory of its own
+        (lambda x: tf.tanh(tf.nn.softmax(x + x) + x), 2, (-2, 0.5)),
+    ],
+)
+def test_where_the_converter_sees_an_overwritten_input(function, size, range_of_the_sum) -> None:
+    minus = np.full((1, size), -1, np.float32)
+    float32, int8 = tflite(function, [(1, size)]), tflite(function, [(1, size)], [[minus]])
     total = litert.operators(int8)[0].outputs[0]
-    assert (total.scales[0], total.zero_points[0]) == quant.asymmetric(-2, 2)
+    assert (total.scales[0], total.zero_points[0]) == quant.asymmetric(*range_of_the_sum)
+    found = converter.parameters(float32, converter.seen_ranges(float32, minus))
+    assert different(found, float32, int8) == []
 
 
 def test_what_is_refused() -> None:
