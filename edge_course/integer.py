@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edge_course import layout, model_files, quant, tflite_file
+from edge_course import data, layout, litert, measure, model_files, quant, tflite_file
 from edge_course.fixed_point import (
     divide_by_power_of_two,
     high_multiply,
@@ -25,14 +25,12 @@ from edge_course.fixed_point import (
 )
 from edge_course.litert import KERNELS
 from edge_course.model_files import ModelError
-from edge_course.tflite_file import Graph, Operator, Tensor
+from edge_course.tflite_file import SHAPE_ARITHMETIC, Graph, Operator, Tensor
 
-__all__ = ["COMPUTATIONS", "KERNELS", "IntegerModel"]
+__all__ = ["COMPUTATIONS", "KERNELS", "IntegerModel", "benchmark"]
 
 BATCH = 100  # inputs at a time, so that the int32 sums of a large set fit memory
 LOWEST, HIGHEST = -128, 127
-# Whole numbers that only work out the shape for RESHAPE; the file says that shape too.
-SHAPE_ARITHMETIC = {"SHAPE", "STRIDED_SLICE", "PACK"}
 COMPUTATIONS: dict[str, Callable[[Step], np.ndarray]] = {}
 
 
@@ -454,3 +452,36 @@ def dequantize(step: Step) -> np.ndarray:
     """Return the real numbers that codes stand for."""
     given = step.tensor(0)
     return quant.dequantize(step.codes(0), given.scales[0], int(given.zero_points[0]))
+
+
+def benchmark(pictures: int = 100, seconds: float = 10.0) -> measure.Latency:
+    """Return the time for some test pictures through the seed CNN, interleaved.
+
+    "integer" is this module and "reference" LiteRT's interpreter, both with the arithmetic of
+    the reference kernels; "default" is LiteRT with its default kernels. One thread each.
+
+    Parameters
+    ----------
+    pictures : computed together.
+    seconds : time to spend in all, roughly.
+
+    Taught in: notebooks/08_integer_only_inference.ipynb
+    """
+    file = data.read("seed_cnn_int8.tflite")
+    x = data.preprocess(data.fashion_mnist("test").images[:pictures])
+    runners = {kernels: litert.Runner(file, kernels=kernels) for kernels in KERNELS}
+    model, codes = IntegerModel.from_file(file), runners["default"].encode(x)
+    functions = {kernels: runner.invoker(x) for kernels, runner in runners.items()}
+    functions["integer"] = lambda: model.run(codes, "reference")
+    return measure.latency(functions, rounds=10, seconds=seconds)
+
+
+if __name__ == "__main__":
+    timings = benchmark()
+    for name, label in {
+        "integer": "edge_course.integer",
+        "reference": "LiteRT, reference kernels",
+        "default": "LiteRT, default kernels",
+    }.items():
+        print(f"{label:26}{timings.microseconds(name).median / 1000:9.1f} ms for 100 pictures")
+    print(f"integer / reference kernels: {timings.ratio('integer', 'reference')}")

@@ -13,6 +13,8 @@ import numpy as np
 
 from edge_course import litert, model_files
 
+# Whole numbers that only work out the shape for RESHAPE; the file says that shape too.
+SHAPE_ARITHMETIC = {"SHAPE", "STRIDED_SLICE", "PACK"}
 DTYPES = ("float32", "float16", "int8", "int16", "int32", "int64", "uint8", "bool")
 
 
@@ -84,13 +86,12 @@ def read(model: bytes | str | os.PathLike) -> Graph:
         raise model_files.ModelError(
             f"{model_files.name(model)}: expected one graph, got {len(file.subgraphs)}"
         )
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items()}
     dtypes = {getattr(schema.TensorType, d.upper()): np.dtype(d) for d in DTYPES}
     graph = file.subgraphs[0]
     tensors = tuple(_tensor(t, file.buffers, dtypes) for t in graph.tensors)
     operators = tuple(
         Operator(
-            names[file.operatorCodes[o.opcodeIndex].builtinCode],
+            _operator_name(file, o),
             tuple(map(int, o.inputs)),
             tuple(map(int, o.outputs)),
             o.builtinOptions,
@@ -98,6 +99,47 @@ def read(model: bytes | str | os.PathLike) -> Graph:
         for o in graph.operators
     )
     return Graph(tensors, operators, tuple(map(int, graph.inputs)), tuple(map(int, graph.outputs)))
+
+
+def with_all_outputs(model: bytes | str | os.PathLike) -> bytes:
+    """Return the same file with every activation as an output, in the order of the operators.
+
+    The default kernels keep what is computed inside a network to themselves; an output they
+    have to hand over. What only works out shapes (`SHAPE_ARITHMETIC`) is left out.
+
+    Parameters
+    ----------
+    model : the content of the file, or its path.
+
+    Raises
+    ------
+    edge_course.model_files.ModelError
+        As `read`.
+
+    Taught in: notebooks/08_integer_only_inference.ipynb
+    """
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    read(model)
+    file = schema.ModelT.InitFromPackedBuf(model_files.content(model), 0)
+    graph = file.subgraphs[0]
+    graph.outputs = [
+        operator.outputs[0]
+        for operator in graph.operators
+        if _operator_name(file, operator) not in SHAPE_ARITHMETIC
+    ]
+    file.signatureDefs = None  # it names the old outputs
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(file.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _operator_name(file: Any, operator: Any) -> str:
+    from ai_edge_litert.schema_py_generated import BuiltinOperator
+
+    names = {code: name for name, code in vars(BuiltinOperator).items()}
+    return names[file.operatorCodes[operator.opcodeIndex].builtinCode]
 
 
 def _tensor(tensor: Any, buffers: list, dtypes: dict[int, np.dtype]) -> Tensor:

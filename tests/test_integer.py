@@ -22,38 +22,6 @@ def file(request) -> bytes:
     return data.read(request.param)
 
 
-def with_all_outputs(file: bytes) -> bytes:
-    """The same file, in which every activation is an output: a delegate then gives it away."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf(file, 0)
-    graph = model.subgraphs[0]
-    names = {code: name for name, code in vars(schema.BuiltinOperator).items()}
-    graph.outputs = [
-        o.outputs[0]
-        for o in graph.operators
-        if names[model.operatorCodes[o.opcodeIndex].builtinCode] not in integer.SHAPE_ARITHMETIC
-    ]
-    model.signatureDefs = None
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def of_the_runtime(file: bytes, x: np.ndarray, kernels: str) -> dict[int, np.ndarray]:
-    """Every output of a file by its index."""
-    interpreter = litert.interpreter(file, kernels=kernels)
-    given = interpreter.get_input_details()[0]["index"]
-    interpreter.resize_tensor_input(given, x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(given, x)
-    interpreter.invoke()
-    return {
-        d["index"]: interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()
-    }
-
-
 def integer_model(file: bytes) -> integer.IntegerModel:
     """A model of a file with many outputs, of which the last is its own."""
     graph = tflite_file.read(file)
@@ -65,7 +33,7 @@ def test_every_byte_of_every_layer_of_the_trained_networks(file, kernels) -> Non
     model = integer_model(file)
     given = model.graph.tensors[model.graph.inputs[0]]
     x = quant.quantize(pictures(200), given.scales[0], int(given.zero_points[0]))
-    expected = of_the_runtime(with_all_outputs(file), x, kernels)
+    expected = litert.outputs(tflite_file.with_all_outputs(file), x, kernels=kernels)
     found = model.activations(x, kernels)
     assert len(expected) >= 5
     for index, codes in expected.items():
@@ -82,7 +50,7 @@ def test_every_byte_of_every_layer_of_random_networks(kernels) -> None:
         shape = model.graph.tensors[model.graph.inputs[0]].shape
         x = np.random.default_rng(seed).integers(-128, 128, (BATCH, *shape[1:])).astype(np.int8)
         found = model.activations(x, kernels)
-        for index, codes in of_the_runtime(file, x, kernels).items():
+        for index, codes in litert.outputs(file, x, kernels=kernels).items():
             assert np.array_equal(found[index], codes), f"network {seed}, tensor {index}"
             compared += codes.size
             saturated += np.isin(codes, (-128, 127)).sum()
@@ -99,8 +67,8 @@ def test_the_two_families_of_kernels_differ_where_the_runtime_says(file) -> None
     x = quant.quantize(pictures(1000), given.scales[0], int(given.zero_points[0]))
     here = [model.run(x, kernels) for kernels in integer.KERNELS]
     there = [
-        *of_the_runtime(file, x, "default").values(),
-        *of_the_runtime(file, x, "reference").values(),
+        *litert.outputs(file, x, kernels="default").values(),
+        *litert.outputs(file, x, kernels="reference").values(),
     ]
     assert np.array_equal(here[0] != here[1], there[0] != there[1])
     assert (here[0] != here[1]).any()
@@ -164,7 +132,7 @@ def test_float_borders_are_quantized_and_dequantized() -> None:
     shape = model.graph.tensors[model.graph.inputs[0]].shape
     x = np.random.default_rng(0).normal(0, 0.1, (4, *shape[1:])).astype(np.float32)
     for kernels in integer.KERNELS:
-        (expected,) = of_the_runtime(file, x, kernels).values()
+        (expected,) = litert.outputs(file, x, kernels=kernels).values()
         assert np.array_equal(model.run(x, kernels), expected)
 
 
@@ -209,3 +177,28 @@ def test_a_file_says_what_its_maker_knew() -> None:
     assert graph.operators[0].name == "CONV_2D"
     assert np.array_equal(kernel.values, weights["conv/kernel"].transpose(3, 0, 1, 2))
     assert graph.tensors[graph.inputs[0]].shape == (1, 28, 28, 1)
+
+
+def test_the_benchmark_times_both_on_the_same_pictures() -> None:
+    timings = integer.benchmark(pictures=2, seconds=0.1)
+    assert set(timings.seconds) == {"integer", "reference", "default"}
+    assert timings.ratio("integer", "reference").median < 50
+
+
+def test_outputs_that_cannot_be_computed_are_explained() -> None:
+    file = data.read("seed_cnn_int8.tflite")
+    with pytest.raises(ModelError, match=r"cannot compute \(1, 28, 28, 1\) inputs"):
+        litert.outputs(file, np.zeros((1, 28, 28, 1), np.float32))
+    with pytest.raises(ValueError, match="expected one of the kernels"):
+        litert.outputs(file, np.zeros((1, 28, 28, 1), np.int8), kernels="fast")
+
+
+def test_a_file_with_all_outputs_computes_the_same() -> None:
+    file = data.read("seed_cnn_int8.tflite")
+    x = np.random.default_rng(0).integers(-128, 128, (3, 28, 28, 1)).astype(np.int8)
+    (expected,) = litert.outputs(file, x).values()
+    every = litert.outputs(tflite_file.with_all_outputs(file), x)
+    assert len(every) == 5
+    assert np.array_equal(every[tflite_file.read(file).outputs[0]], expected)
+    with pytest.raises(ModelError, match="not a TFLite model"):
+        tflite_file.with_all_outputs(b"no model")
