@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge_course.rounding import rounded
+
 NARROWEST = 1e-6  # a range of activations below this is widened, so that no scale is 0
-ROUNDINGS = ("even", "away", "up", "down", "zero")
 
 
 class Parameters(NamedTuple):
@@ -122,37 +123,6 @@ def symmetric(low: np.ndarray, high: np.ndarray, bits: int = 8) -> Parameters:
     )
 
 
-def rounded(x: np.ndarray, rounding: str) -> np.ndarray:
-    """Return the whole numbers next to real ones, as floats of the same dtype.
-
-    Parameters
-    ----------
-    x : floats, any shape.
-    rounding : "even", "away" and "up" take the nearest, and halves to the even one, to the
-        one further from 0, or to the larger one; "down" and "zero" only ever go down, or
-        towards 0.
-
-    Raises
-    ------
-    ValueError
-        If there is no such rounding.
-
-    Taught in: notebooks/07_quantization_math.ipynb
-    """
-    # Adding 0.5 first would round 0.49999997 to 1: the sum needs one bit too many.
-    if rounding == "even":
-        return np.rint(x)
-    if rounding == "away":
-        return np.copysign(rounded(np.abs(x), "up"), x)
-    if rounding == "up":
-        return np.floor(x) + (x - np.floor(x) >= 0.5)
-    if rounding == "down":
-        return np.floor(x)
-    if rounding == "zero":
-        return np.trunc(x)
-    raise ValueError(f"expected one of the roundings {', '.join(ROUNDINGS)}, got {rounding!r}")
-
-
 def quantize(x: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     """Return the int8 codes of real numbers.
 
@@ -231,7 +201,7 @@ def quantize_bits(
         spread over ``x``.
     bits : of a code, 2 to 8.
     narrow : leave out the lowest code: for `symmetric` parameters.
-    rounding : see `rounded`; LiteRT's converter rounds weights with "away".
+    rounding : see `edge_course.rounding.rounded`; LiteRT's converter rounds weights with "away".
 
     Returns
     -------
