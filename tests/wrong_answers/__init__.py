@@ -1,9 +1,15 @@
 """Plausible wrong answers to every exercise: each is a mistake that a student makes."""
 
-from tests.wrong_answers import keras_to_litert, start_here, train_a_cnn, why_the_edge
+from tests.wrong_answers import (
+    integer_only_inference,
+    keras_to_litert,
+    start_here,
+    train_a_cnn,
+    why_the_edge,
+)
 
 WRONG = {
     name: wrong
-    for topic in (start_here, why_the_edge, train_a_cnn, keras_to_litert)
+    for topic in (start_here, why_the_edge, train_a_cnn, keras_to_litert, integer_only_inference)
     for name, wrong in topic.WRONG.items()
 }
