@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edge_course import litert, model_files
+from edge_course import litert, model_files, packing
 
 # Whole numbers that only work out the shape for RESHAPE; the file says that shape too.
 SHAPE_ARITHMETIC = {"SHAPE", "STRIDED_SLICE", "PACK"}
@@ -25,7 +25,7 @@ class Tensor(NamedTuple):
     ----------
     name : as in the file.
     shape : sizes, for a batch of one.
-    dtype : as NumPy calls it.
+    dtype : as NumPy calls it; 4-bit codes, which the file packs, are int8 here.
     scales, zero_points : float32 and int64, one for each channel or one for all; of length 0
         if the tensor holds no codes.
     values : the weights; None for an activation.
@@ -143,6 +143,8 @@ def _operator_name(file: Any, operator: Any) -> str:
 
 
 def _tensor(tensor: Any, buffers: list, dtypes: dict[int, np.dtype]) -> Tensor:
+    from ai_edge_litert import schema_py_generated as schema
+
     dtype = dtypes.get(tensor.type, np.dtype("V"))
     shape = () if tensor.shape is None else tuple(map(int, tensor.shape))
     scales, zero_points = np.zeros(0, np.float32), np.zeros(0, np.int64)
@@ -150,5 +152,9 @@ def _tensor(tensor: Any, buffers: list, dtypes: dict[int, np.dtype]) -> Tensor:
         scales = np.array(tensor.quantization.scale, np.float32)
         zero_points = np.array(tensor.quantization.zeroPoint, np.int64)
     data = buffers[tensor.buffer].data
-    values = None if data is None else np.frombuffer(bytes(data), dtype).reshape(shape)
+    if tensor.type == schema.TensorType.INT4:
+        dtype = np.dtype("int8")
+        values = None if data is None else packing.unpack(np.frombuffer(bytes(data), "u1"), shape)
+    else:
+        values = None if data is None else np.frombuffer(bytes(data), dtype).reshape(shape)
     return Tensor(tensor.name.decode(), shape, dtype, scales, zero_points, values)
