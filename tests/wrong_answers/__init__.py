@@ -3,6 +3,7 @@
 from tests.wrong_answers import (
     integer_only_inference,
     keras_to_litert,
+    quantization_math,
     start_here,
     train_a_cnn,
     why_the_edge,
@@ -10,6 +11,13 @@ from tests.wrong_answers import (
 
 WRONG = {
     name: wrong
-    for topic in (start_here, why_the_edge, train_a_cnn, keras_to_litert, integer_only_inference)
+    for topic in (
+        start_here,
+        why_the_edge,
+        train_a_cnn,
+        keras_to_litert,
+        quantization_math,
+        integer_only_inference,
+    )
     for name, wrong in topic.WRONG.items()
 }
