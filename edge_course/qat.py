@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
+from edge_course import litert
 from edge_course.qat_export import export
 from edge_course.qat_network import (
     QuantizedBlock,
@@ -118,7 +119,8 @@ def sensitivity(
 ) -> dict[str, list[float]]:
     """Return the loss when one layer alone gets few bits, for each layer and each choice.
 
-    All other layers keep their bits, and the network is left as it was.
+    All other layers keep their bits, and the network is left as it was. Each variant is
+    exported and computed by LiteRT.
 
     Parameters
     ----------
@@ -141,7 +143,8 @@ def sensitivity(
     y = _classes(labels, len(images))
 
     def loss() -> float:
-        return functional.cross_entropy(torch.from_numpy(scores(network, images)), y).item()
+        found = litert.Runner(export(network)).scores(images)  # the runtime: exact and quick
+        return functional.cross_entropy(torch.from_numpy(found), y).item()
 
     unchanged, losses = loss(), {name: [] for name in network.layers()}
     for name in tqdm(losses, desc="sensitivity"):

@@ -207,8 +207,10 @@ def test_sensitivity_changes_one_layer_at_a_time_and_leaves_the_network(call) ->
     losses, expected, bits = call(qat_checks.sensitivities)
     first, *_, last = losses
     assert (first, last, len(losses)) == ("stem", "scores", 10)
-    assert losses["stem"][0] == pytest.approx(expected["stem"])
-    assert len({eight for _, eight in losses.values()}) == 1
+    assert losses["stem"][0] == pytest.approx(expected["stem"], rel=0.01)
+    assert (
+        len({eight for _, eight in losses.values()}) == 1 and losses["stem"][1] < losses["stem"][0]
+    )
     assert bits == [8] * 10
 
 

@@ -3,6 +3,7 @@
 from tests.wrong_answers import (
     integer_only_inference,
     keras_to_litert,
+    quantization_aware_training,
     quantization_math,
     start_here,
     train_a_cnn,
@@ -18,6 +19,7 @@ WRONG = {
         keras_to_litert,
         quantization_math,
         integer_only_inference,
+        quantization_aware_training,
     )
     for name, wrong in topic.WRONG.items()
 }
