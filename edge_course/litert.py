@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KERNELS", "MODES", "ModelError", "Operator", "Runner", "Tensor", "convert", "interpreter",
-    "operators",
+    "operators", "outputs",
 ]  # fmt: skip
 
 KERNELS = ("default", "reference")
@@ -83,6 +83,38 @@ def interpreter(
         )
         made.allocate_tensors()
     return made
+
+
+def outputs(
+    model: bytes | str | os.PathLike, x: np.ndarray, *, kernels: str = "default"
+) -> dict[int, np.ndarray]:
+    """Return every output of a model as it is: index of the tensor in the file → its content.
+
+    Parameters
+    ----------
+    model : the content of a ``.tflite`` file, or its path; one input.
+    x : in the input's own dtype, shape (n, …), any n from 1.
+    kernels : "default" or "reference", see `interpreter`.
+
+    Raises
+    ------
+    ModelError
+        If it is not a TFLite model, has several inputs, or cannot be run on these.
+    ValueError
+        If the kernels are not as above.
+
+    Taught in: notebooks/08_integer_only_inference.ipynb
+    """
+    made = interpreter(model, kernels=kernels)
+    inputs = made.get_input_details()
+    if len(inputs) != 1:
+        raise ModelError(f"{model_files.name(model)}: expected one input, got {len(inputs)}")
+    with _explained(model_files.name(model), f"compute {np.shape(x)} inputs with"):
+        made.resize_tensor_input(inputs[0]["index"], np.shape(x))
+        made.allocate_tensors()
+        made.set_tensor(inputs[0]["index"], x)
+        made.invoke()
+        return {d["index"]: made.get_tensor(d["index"]) for d in made.get_output_details()}
 
 
 class Runner:

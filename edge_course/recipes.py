@@ -56,13 +56,10 @@ def seed_cnn() -> dict[str, bytes]:
     """Train the seed CNN on the 10,000 images; return its weights and its LiteRT files."""
     _compute_the_same_everywhere()
     model = train_seed_cnn(SEED)
-    train = data.fashion_mnist("train")
-    chosen = data.first_of_each_class(train.labels, CALIBRATION_PER_CLASS)
-    calibration = data.preprocess(train.images[chosen])
     return {
         models.SEED_CNN_WEIGHTS: safetensors.numpy.save(models.weights(model)),
         "seed_cnn_float32.tflite": litert.convert(model, "float32"),
-        "seed_cnn_int8.tflite": litert.convert(model, "int8", calibration),
+        "seed_cnn_int8.tflite": litert.convert(model, "int8", calibration_images()),
     }
 
 
@@ -149,3 +146,30 @@ def depthwise_cnn() -> dict[str, bytes]:
             optimizer.step()
             schedule.step()
     return {torch_models.DEPTHWISE_CNN_WEIGHTS: safetensors.torch.save(model.state_dict())}
+
+
+def depthwise_cnn_litert() -> dict[str, bytes]:
+    """Return the trained depthwise-separable CNN as LiteRT files, by way of ONNX and Keras."""
+    from edge_course import onnx_to_keras, process
+
+    _compute_the_same_everywhere()
+    with process.another() as call:
+        exported = call(_depthwise_cnn_onnx)
+    model = onnx_to_keras.translate(exported)
+    return {
+        "depthwise_cnn_float32.tflite": litert.convert(model, "float32"),
+        "depthwise_cnn_int8.tflite": litert.convert(model, "int8", calibration_images()),
+    }
+
+
+def _depthwise_cnn_onnx() -> bytes:
+    from edge_course import ort, torch_models
+
+    return ort.export(torch_models.trained_depthwise_cnn())
+
+
+def calibration_images() -> np.ndarray:
+    """Return 20 training images of each class, float32 (200, 28, 28, 1), to calibrate with."""
+    train = data.fashion_mnist("train")
+    chosen = data.first_of_each_class(train.labels, CALIBRATION_PER_CLASS)
+    return data.preprocess(train.images[chosen])

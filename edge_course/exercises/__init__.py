@@ -11,8 +11,11 @@ from typing import Any
 from edge_course.check import Exercise, Report, compare
 from edge_course.exercises import (
     crossing_frameworks,
+    integer_only_inference,
     keras_to_litert,
     pytorch_to_onnx,
+    quantization_aware_training,
+    quantization_math,
     start_here,
     train_a_cnn,
     when_conversion_fails,
@@ -32,6 +35,9 @@ EXERCISES: dict[str, Exercise] = {
         pytorch_to_onnx,
         crossing_frameworks,
         when_conversion_fails,
+        quantization_math,
+        integer_only_inference,
+        quantization_aware_training,
     )
     for exercise in topic.EXERCISES
 }

@@ -2,8 +2,11 @@
 
 from tests.wrong_answers import (
     crossing_frameworks,
+    integer_only_inference,
     keras_to_litert,
     pytorch_to_onnx,
+    quantization_aware_training,
+    quantization_math,
     start_here,
     train_a_cnn,
     when_conversion_fails,
@@ -20,6 +23,9 @@ WRONG = {
         pytorch_to_onnx,
         crossing_frameworks,
         when_conversion_fails,
+        quantization_math,
+        integer_only_inference,
+        quantization_aware_training,
     )
     for name, wrong in topic.WRONG.items()
 }

@@ -1,0 +1,109 @@
+"""The exercises of notebook 08."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge_course.accumulator import folded_bias, sum_bounds
+from edge_course.check import Exercise
+from edge_course.fixed_point import divide_by_power_of_two, quantize_multiplier, rescale_once
+
+# Units and products, which kernel and bias have to agree on.
+_SIZES = st.shared(st.tuples(st.integers(1, 3), st.integers(1, 3)), key="sizes")
+_LAYER = {
+    "kernel": _SIZES.flatmap(
+        lambda s: arrays(np.int8, s, elements=st.integers(-127, 127), fill=st.nothing())
+    ),
+    "bias": _SIZES.flatmap(
+        lambda s: arrays(np.int32, s[0], elements=st.integers(-9, 9), fill=st.nothing())
+    ),
+    "zero_point": st.integers(-128, 127),
+}
+_TWO_BY_TWO = {
+    "kernel": np.array([2, -1, 1, 1, 0, 3, -2, 1], np.int8).reshape(2, 2, 2, 1),
+    "bias": np.array([5, 0], np.int32),
+    "zero_point": -128,
+}
+# Sums that are halves and quarters of a power of two on purpose, and any other.
+_SUMS = arrays(
+    np.int64,
+    st.integers(1, 3),
+    elements=st.integers(-40, 40) | st.integers(-(2**31), 2**31 - 1),
+    fill=st.nothing(),
+)
+
+EXERCISES = (
+    Exercise(
+        sum_bounds,
+        _LAYER,
+        why="(x − z) · w is largest for x = 127 where w is positive and for x = −128 where it is "
+        "negative; the sum of the largest, plus the bias, is the upper bound.",
+        edge_cases={
+            "weights of a convolution": _TWO_BY_TWO,
+            "more than int16 holds": {
+                "kernel": np.array([[127, -127]], np.int8),
+                "bias": np.array([0], np.int32),
+                "zero_point": 0,
+            },
+        },
+    ),
+    Exercise(
+        folded_bias,
+        {key: _LAYER[key] for key in ("bias", "kernel", "zero_point")},
+        why="Σ (x − z) · w + b = Σ x · w + (b − z · Σ w): each unit's weights are summed, in "
+        "int32 or wider, times the zero point, and taken off the bias.",
+        edge_cases={
+            "weights of a convolution": _TWO_BY_TWO,
+            "weights whose sum is no int8": {
+                "bias": np.array([0], np.int32),
+                "kernel": np.array([[127, 127]], np.int8),
+                "zero_point": 1,
+            },
+        },
+    ),
+    Exercise(
+        quantize_multiplier,
+        {
+            "real": st.tuples(st.integers(1, 2**24 - 1), st.integers(-40, 2)).map(
+                lambda p: p[0] * 2.0 ** p[1]
+            )
+        },
+        why="real = fraction · 2^shift with ½ ≤ fraction < 1, and m = fraction · 2³¹ rounded; "
+        "if m comes to 2³¹, halve it and add one to the shift.",
+        edge_cases={
+            "three quarters": {"real": 0.75},
+            "one": {"real": 1.0},
+            "zero": {"real": 0.0},
+            "a fraction that rounds up to 1": {"real": float(np.nextafter(1.0, 0.0))},
+            "too small for 31 bits of shift": {"real": 2.0**-40},
+        },
+    ),
+    Exercise(
+        divide_by_power_of_two,
+        {"x": _SUMS, "exponent": st.integers(0, 31)},
+        why="x / 2^exponent to the nearest whole number, halves away from zero: 2.5 gives 3 and "
+        "−2.5 gives −3.",
+        edge_cases={
+            "halves": {"x": np.array([5, 3, -3, -5]), "exponent": 1},
+            "nothing to divide by": {"x": np.array([7, -7]), "exponent": 0},
+            "sums that float32 cannot hold": {"x": np.array([2**26 + 1, 2**31 - 1]), "exponent": 1},
+        },
+    ),
+    Exercise(
+        rescale_once,
+        {
+            "x": _SUMS,
+            "multiplier": st.just(2**30) | st.integers(2**30, 2**31 - 1),
+            "shift": st.integers(-12, 0),
+        },
+        why="The exact product x · m has 31 − shift bits behind the point: add half of 2 to that "
+        "power, then shift right by it, once.",
+        edge_cases={
+            "a quarter": {"x": np.array([1]), "multiplier": 2**30, "shift": -1},
+            "halves": {"x": np.array([3, 1, -1, -3]), "multiplier": 2**30, "shift": 0},
+            "a large sum": {"x": np.array([2**31 - 1]), "multiplier": 2**31 - 1, "shift": 0},
+        },
+    ),
+)

@@ -1,0 +1,107 @@
+"""The exercises of notebook 07."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge_course.calibration import minimum_maximum
+from edge_course.check import Exercise
+from edge_course.packing import pack
+from edge_course.quant import asymmetric, quantize_bits
+
+# Quarters and powers of two: every quotient is exact, and halves to be rounded are frequent.
+_QUARTERS = st.integers(-40, 40).map(lambda i: i / 4)
+_BITS = st.integers(2, 8)
+
+
+def _clear(numbers: tuple[float, float, int]) -> bool:
+    """Tell whether a range has a width, and a zero point that is no half, nor close to one."""
+    low, high, bits = min(numbers[0], 0), max(numbers[1], 0), numbers[2]
+    if high - low < 0.25:
+        return False
+    return abs(-low * (2**bits - 1) / (high - low) % 1 - 0.5) > 0.01
+
+
+# Limits and bits have to agree on what is no half, so they are drawn together.
+_RANGE = st.shared(
+    st.tuples(_QUARTERS, _QUARTERS, _BITS)
+    .map(lambda t: (min(t[:2]), max(t[:2]), t[2]))
+    .filter(_clear),
+    key="range",
+)
+# As do the shape of an array and which of its axes counts the channels.
+_SHAPE = st.shared(
+    st.lists(st.integers(1, 3), min_size=2, max_size=3).map(tuple), key="shape of channels"
+)
+_NO_CODE = {"scale": 1.0, "zero_point": 0, "bits": 4}
+
+EXERCISES = (
+    Exercise(
+        asymmetric,
+        {
+            "low": _RANGE.map(lambda r: r[0]),
+            "high": _RANGE.map(lambda r: r[1]),
+            "bits": _RANGE.map(lambda r: r[2]),
+        },
+        why="2^bits codes have 2^bits − 1 steps between them; the lowest code, −2^(bits−1), "
+        "stands for the lower end of a range that contains 0, and the code of 0 is a whole number.",
+        edge_cases={
+            "a range on both sides of 0": {"low": -1.0, "high": 3.0, "bits": 3},
+            "a range above 0": {"low": 2.0, "high": 7.0, "bits": 3},
+            "a range below 0": {"low": -7.0, "high": -2.0, "bits": 3},
+        },
+    ),
+    Exercise(
+        quantize_bits,
+        {
+            "x": arrays(np.float32, st.integers(1, 3), elements=_QUARTERS, fill=st.nothing()),
+            "scale": st.sampled_from([1.0, 0.5, 2.0]),
+            "zero_point": st.integers(-1, 1),
+            "bits": _BITS,
+            "narrow": st.booleans(),
+        },
+        why="First divide by the scale and round, then add the zero point, then clip to "
+        "−2^(bits−1) … 2^(bits−1) − 1, without the lowest if narrow.",
+        edge_cases={
+            "far out of range, narrow": {
+                "x": np.array([-99, 99], np.float32), **_NO_CODE, "narrow": True,
+            },
+            "far out of range, not narrow": {
+                "x": np.array([-99, 99], np.float32), **_NO_CODE, "narrow": False,
+            },
+        },
+    ),
+    Exercise(
+        minimum_maximum,
+        {
+            "x": _SHAPE.flatmap(
+                lambda s: arrays(np.float32, s, elements=_QUARTERS, fill=st.nothing())
+            ),
+            "axis": _SHAPE.flatmap(lambda s: st.integers(0, len(s) - 1)),
+        },
+        why="The minimum and the maximum over all axes but that of the channels, with the "
+        "dimensions kept.",
+        edge_cases={
+            "two by two": {"x": np.array([[1, 2], [3, -4]], np.float32), "axis": 1},
+            "a depthwise kernel": {
+                "x": np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2), "axis": 3,
+            },
+        },
+    ),
+    Exercise(
+        pack,
+        {
+            "codes": arrays(
+                np.int8, st.integers(0, 5), elements=st.integers(-8, 7), fill=st.nothing()
+            )
+        },
+        why="Of each code the lowest four bits; the first of two stays where it is, the second "
+        "moves up by four; a missing one counts as 0.",
+        edge_cases={
+            "one negative": {"codes": np.array([5, -2], np.int8)},
+            "an odd number": {"codes": np.array([1, 2, 3], np.int8)},
+        },
+    ),
+)  # fmt: skip

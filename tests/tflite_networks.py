@@ -1,0 +1,300 @@
+"""Random int8 ``.tflite`` files, written with the schema that the runtime reads.
+
+No converter chooses their numbers, so scales, zero points and shapes go where it seldom does.
+Every activation is an output of the graph: what a delegate computes inside can be read too.
+"""
+
+from __future__ import annotations
+
+import math
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+TYPES = {name: getattr(schema.TensorType, name.upper()) for name in ("int8", "int32", "float32")}
+SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
+
+
+class Network:
+    """A graph that grows an operator at a time; ``x`` is the index of the newest activation."""
+
+    def __init__(self, random: np.random.Generator, shape: tuple[int, ...]):
+        self.random = random
+        self.graph = schema.SubGraphT()
+        self.graph.tensors, self.graph.operators = [], []
+        self.model = schema.ModelT()
+        self.model.version, self.model.buffers = 3, [schema.BufferT()]
+        self.model.operatorCodes, self.model.subgraphs = [], [self.graph]
+        self.input = self.x = self.activation(shape, self.scale(), self.zero_point())
+
+    def scale(self) -> float:
+        return float(2 ** self.random.uniform(-8, 0))
+
+    def zero_point(self) -> int:
+        return int(self.random.choice([-128, 0, 127, self.random.integers(-128, 128)]))
+
+    def activation(self, shape: tuple[int, ...], scale: float, zero_point: int) -> int:
+        return self._tensor("int8", shape, [scale], [zero_point])
+
+    def constant(self, values: np.ndarray, scales=(), zero_points=(), axis: int = 0) -> int:
+        index = self._tensor(values.dtype.name, values.shape, scales, zero_points, axis)
+        buffer = schema.BufferT()
+        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        self.graph.tensors[index].buffer = len(self.model.buffers) - 1
+        return index
+
+    def _tensor(self, dtype: str, shape, scales, zero_points, axis: int = 0) -> int:
+        tensor = schema.TensorT()
+        tensor.name, tensor.type, tensor.buffer = f"t{len(self.graph.tensors)}", TYPES[dtype], 0
+        tensor.shape = list(shape)
+        if len(scales):
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = np.array(scales, np.float32)
+            tensor.quantization.zeroPoint = np.array(zero_points, np.int64)
+            tensor.quantization.quantizedDimension = axis
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        return tuple(self.graph.tensors[index].shape)
+
+    def step(self, index: int) -> float:
+        return float(self.graph.tensors[index].quantization.scale[0])
+
+    def origin(self, index: int) -> int:
+        return int(self.graph.tensors[index].quantization.zeroPoint[0])
+
+    def like(self, shape: tuple[int, ...]) -> int:
+        """A new activation with the newest one's scale and zero point."""
+        return self.activation(shape, self.step(self.x), self.origin(self.x))
+
+    def operator(self, name: str, inputs: list[int], output: int, **options: object) -> None:
+        code = schema.OperatorCodeT()
+        code.builtinCode = getattr(schema.BuiltinOperator, name)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        self.model.operatorCodes.append(code)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(self.model.operatorCodes) - 1
+        operator.inputs, operator.outputs = inputs, [output]
+        if options:
+            kind = options.pop("kind")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+            operator.builtinOptions = getattr(schema, f"{kind}T")()
+            for option, value in options.items():
+                assert hasattr(operator.builtinOptions, option), option
+                setattr(operator.builtinOptions, option, value)
+        self.graph.operators.append(operator)
+        self.x = output
+
+    def content(self, every_output: bool = True) -> bytes:
+        outputs = [operator.outputs[0] for operator in self.graph.operators]
+        self.graph.inputs = [self.input]
+        self.graph.outputs = outputs if every_output else outputs[-1:]
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(self.model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def _windows(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
+    """Return how many windows fit along an axis."""
+    if padding == SAME:
+        return -(-size // stride)
+    return (size - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def _kernel_and_strides(net: Network, most: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    r = net.random
+    kernel = tuple(map(int, r.integers(1, most, 2)))
+    strides = tuple(map(int, r.integers(1, 4, 2))) if r.random() < 0.5 else (1, 1)
+    return kernel, strides
+
+
+def _fused(net: Network) -> int:
+    f = schema.ActivationFunctionType
+    return int(net.random.choice([f.NONE, f.RELU, f.RELU6]))
+
+
+def _out_scale(net: Network, typical: float) -> float:
+    """A scale that most sums fit; sometimes one that hardly any or nearly all fit."""
+    factor = net.random.choice([1, 1, 1, 1, 30, 1 / 30, 100, 1 / 100])
+    scale = typical / 50 * factor * 2 ** net.random.uniform(-1, 1)
+    return float(np.clip(scale, 2**-12, 2**6))  # beyond, the runtime refuses or aborts
+
+
+def _weights(net: Network, shape: tuple[int, ...], filters: int, sizes: int, axis: int):
+    """Kernel, bias and output scale for sums over ``sizes`` products."""
+    r = net.random
+    per_channel = r.random() < 0.7
+    scales = 2 ** r.uniform(-10, -2, filters if per_channel else 1)
+    kernel = r.integers(-127, 128, shape).astype(np.int8)
+    zeros = np.zeros(len(scales))
+    k = net.constant(kernel, scales, zeros, axis)
+    given = net.step(net.x)
+    spread = int(40 * 70 * math.sqrt(sizes))
+    bias = r.integers(-spread, spread + 1, filters).astype(np.int32)
+    b = net.constant(bias, np.float32(given) * np.float32(scales), zeros)
+    return k, b, _out_scale(net, given * float(np.median(scales)) * spread)
+
+
+def conv(net: Network) -> None:
+    n, h, w, c = net.shape(net.x)
+    r = net.random
+    kernel, strides = _kernel_and_strides(net, 4)
+    dilations = tuple(map(int, r.integers(1, 3, 2))) if strides == (1, 1) else (1, 1)
+    padding = int(r.choice([SAME, VALID]))
+    h, w = (
+        _windows(*axis, padding) for axis in zip((h, w), kernel, strides, dilations, strict=True)
+    )
+    if h < 1 or w < 1:
+        return
+    settings = dict(
+        zip(("strideH", "strideW"), strides, strict=True),
+        padding=padding,
+        fusedActivationFunction=_fused(net),
+        dilationHFactor=dilations[0],
+        dilationWFactor=dilations[1],
+    )
+    if r.random() < 0.5:
+        filters = c * int(r.integers(1, 3))
+        shape = (1, *kernel, filters)
+        k, b, scale = _weights(net, shape, filters, math.prod(kernel), axis=3)
+        out = net.activation((n, h, w, filters), scale, net.zero_point())
+        settings |= {"kind": "DepthwiseConv2DOptions", "depthMultiplier": filters // c}
+        net.operator("DEPTHWISE_CONV_2D", [net.x, k, b], out, **settings)
+    else:
+        filters = int(r.integers(1, 12))
+        groups = 2 if c % 2 == 0 and filters % 2 == 0 and r.random() < 0.2 else 1
+        size = c // groups
+        k, b, scale = _weights(
+            net, (filters, *kernel, size), filters, math.prod(kernel) * size, axis=0
+        )
+        out = net.activation((n, h, w, filters), scale, net.zero_point())
+        net.operator("CONV_2D", [net.x, k, b], out, kind="Conv2DOptions", **settings)
+
+
+def pool(net: Network) -> None:
+    n, h, w, c = net.shape(net.x)
+    kernel, strides = _kernel_and_strides(net, 5)
+    padding = int(net.random.choice([SAME, VALID]))
+    h, w = (_windows(*a, 1, padding) for a in zip((h, w), kernel, strides, strict=True))
+    if h < 1 or w < 1:
+        return
+    net.operator(
+        str(net.random.choice(["MAX_POOL_2D", "AVERAGE_POOL_2D"])),
+        [net.x],
+        net.like((n, h, w, c)),
+        kind="Pool2DOptions",
+        filterHeight=kernel[0],
+        filterWidth=kernel[1],
+        strideH=strides[0],
+        strideW=strides[1],
+        padding=padding,
+        fusedActivationFunction=_fused(net),
+    )
+
+
+def arithmetic(net: Network) -> None:
+    """The newest activation and an older one of its shape, itself, or a constant."""
+    r, x = net.random, net.x
+    if r.random() < 0.5:
+        shape = (
+            net.shape(x) if r.random() < 0.5 else (1,) * (len(net.shape(x)) - 1) + net.shape(x)[-1:]
+        )
+        other = net.constant(
+            r.integers(-128, 128, shape).astype(np.int8), [net.scale()], [net.zero_point()]
+        )
+    else:
+        made = [net.input, *(o.outputs[0] for o in net.graph.operators)]
+        other = int(r.choice([i for i in made if net.shape(i) == net.shape(x)]))
+    a, b = net.step(x), net.step(other)
+    if r.random() < 0.5:
+        scale = _out_scale(net, 70 * max(a, b))
+        out = net.activation(net.shape(x), scale, net.zero_point())
+        net.operator("ADD", [x, other], out, kind="AddOptions", fusedActivationFunction=_fused(net))
+    else:
+        out = net.activation(net.shape(x), _out_scale(net, 4900 * a * b), net.zero_point())
+        net.operator("MUL", [x, other], out, kind="MulOptions", fusedActivationFunction=_fused(net))
+
+
+def move(net: Network) -> None:
+    """Codes that only change their place: concatenation, padding."""
+    shape, r = net.shape(net.x), net.random
+    if r.random() < 0.5 and shape[-1] < 30:
+        axis = len(shape) - 1
+        out = net.like((*shape[:-1], 2 * shape[-1]))
+        inputs = [net.x, net.x]
+        net.operator("CONCATENATION", inputs, out, kind="ConcatenationOptions", axis=axis)
+    elif len(shape) == 4:
+        border = np.array([[0, 0], *r.integers(0, 3, (2, 2)), [0, 0]], np.int32)
+        out = net.like(tuple(int(s + b.sum()) for s, b in zip(shape, border, strict=True)))
+        net.operator("PAD", [net.x, net.constant(border)], out, kind="PadOptions")
+
+
+def rescale(net: Network) -> None:
+    """The same numbers with another scale."""
+    scale = _out_scale(net, 50 * net.step(net.x))
+    out = net.activation(net.shape(net.x), scale, net.zero_point())
+    net.operator("QUANTIZE", [net.x], out, kind="QuantizeOptions")
+
+
+def sigmoid(net: Network) -> None:
+    net.operator("LOGISTIC", [net.x], net.activation(net.shape(net.x), 1 / 256, -128))
+
+
+def head(net: Network) -> None:
+    """From a picture to a row of numbers, and a dense layer or softmax behind it."""
+    n, *_, c = net.shape(net.x)
+    r = net.random
+    if r.random() < 0.5:
+        keep = bool(r.random() < 0.5)
+        axes = net.constant(np.array([1, 2], np.int32))
+        scale = _out_scale(net, 30 * net.step(net.x))
+        out = net.activation((n, 1, 1, c) if keep else (n, c), scale, net.zero_point())
+        net.operator("MEAN", [net.x, axes], out, kind="ReducerOptions", keepDims=keep)
+    features = math.prod(net.shape(net.x)[1:])
+    if len(net.shape(net.x)) == 4:
+        shape = net.constant(np.array([-1, features], np.int32))
+        out = net.like((n, features))
+        net.operator("RESHAPE", [net.x, shape], out, kind="ReshapeOptions", newShape=[-1, features])
+    for _ in range(r.integers(0, 3)):
+        units = int(r.integers(2, 20))
+        k, b, scale = _weights(net, (units, net.shape(net.x)[1]), units, net.shape(net.x)[1], 0)
+        out = net.activation((n, units), scale, net.zero_point())
+        settings = {"kind": "FullyConnectedOptions", "fusedActivationFunction": _fused(net)}
+        net.operator("FULLY_CONNECTED", [net.x, k, b], out, **settings)
+    # The runtime itself aborts on softmax over some 880 numbers.
+    if net.shape(net.x)[1] <= 200 and r.random() < 0.5:
+        out = net.activation(net.shape(net.x), 1 / 256, -128)
+        net.operator("SOFTMAX", [net.x], out, kind="SoftmaxOptions", beta=1.0)
+
+
+def network(seed: int) -> bytes:
+    """Return the content of a random file; the same for the same seed."""
+    random = np.random.default_rng(seed)
+    net = Network(random, (1, *map(int, random.integers(4, 13, 2)), int(random.integers(1, 9))))
+    steps = [conv, conv, conv, pool, arithmetic, arithmetic, move, rescale, sigmoid]
+    for step in random.choice(np.array(steps), random.integers(1, 7)):
+        step(net)
+    head(net)
+    return net.content()
+
+
+def with_float_borders(seed: int) -> bytes:
+    """Return a random file with float32 input and output and int8 between them."""
+    net = Network(np.random.default_rng(seed), (1, 8, 8, 3))
+    net.input = net.x = net._tensor("float32", (1, 8, 8, 3), [], [])
+    out = net.activation((1, 8, 8, 3), 0.002, 5)
+    net.operator("QUANTIZE", [net.x], out, kind="QuantizeOptions")
+    conv(net)
+    out = net._tensor("float32", net.shape(net.x), [], [])
+    net.operator("DEQUANTIZE", [net.x], out, kind="DequantizeOptions")
+    return net.content(every_output=False)
+
+
+def of_one_operator(name: str) -> bytes:
+    """Return a file with one operator that has no settings."""
+    net = Network(np.random.default_rng(0), (1, 4, 4, 1))
+    net.operator(name, [net.x], net.activation((1, 4, 4, 1), 1 / 128, 0))
+    return net.content()
