@@ -36,7 +36,8 @@ class Exercise:
     Attributes
     ----------
     reference : the packaged function; the student's has its name and parameters.
-    inputs : parameter name → Hypothesis strategy.
+    inputs : parameter name → Hypothesis strategy; a parameter of the reference that has a
+        default may be left out, and the student's function then needs none.
     why : one sentence that explains the expected result, shown with a counterexample.
     edge_cases : name → the parameters of a case that is always tried, first.
     tolerance : relative and absolute difference allowed between real numbers.
@@ -265,7 +266,8 @@ def compare(exercise: Exercise, function: Callable[..., Any]) -> Report:
     Taught in: notebooks/00_start_here.ipynb
     """
     name = exercise.reference.__name__
-    wanted = list(inspect.signature(exercise.reference).parameters)
+    parameters = inspect.signature(exercise.reference).parameters
+    wanted = [parameter for parameter in parameters if parameter in exercise.inputs]
     if _is_stub(function):
         return Report("not written yet", f"⬜ {name}: not written yet")
     names = list(inspect.signature(function).parameters)

@@ -132,6 +132,15 @@ def test_wrong_parameters_are_named() -> None:
     assert report.headline == "❌ double: expected the parameters (values), got (x)"
 
 
+def test_an_optional_parameter_can_be_left_out_of_an_exercise() -> None:
+    def scaled(values: np.ndarray, factor: int = 2) -> np.ndarray:
+        return factor * values
+
+    exercise = check.Exercise(scaled, DOUBLE.inputs, why="Two times each value.")
+    assert check.compare(exercise, lambda values: 2 * values).status == "passed"
+    assert check.compare(exercise, lambda values: 3 * values).status == "failed"
+
+
 def test_unknown_name_lists_the_exercises() -> None:
     with pytest.raises(ValueError, match=r"no exercise called 'stub'.*standard_error"):
         check_by_name(stub)
