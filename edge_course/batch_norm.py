@@ -21,7 +21,7 @@ def fold_batch_norm(
     """Return weight and bias of one layer that does what a layer and its batch norm did.
 
     A trained batch normalisation turns each channel y into γ (y − μ) / √(σ² + ε) + β. With
-    y = w·x + b, that is w'·x + b' with w' = s w, b' = s (b − μ) + β and s = γ / √(σ² + ε):
+    y = w·x + b, that is w'·x + b' with w' = f w, b' = f (b − μ) + β and f = γ / √(σ² + ε):
     one multiplication and one addition less for every number, and exactly as right. (Jacob
     et al. 2018, "Quantization and Training of Neural Networks for Efficient
     Integer-Arithmetic-Only Inference", section 3.2.)
@@ -61,6 +61,6 @@ def fold_batch_norm(
     bias, gamma, beta, mean, variance = map(np.asarray, vectors.values())
     if not (variance + epsilon > 0).all():
         raise ValueError("variance + epsilon: expected positive numbers")
-    s = gamma / np.sqrt(variance + epsilon)  # (channels_out,)
-    per_channel = s.reshape(-1, *[1] * (weight.ndim - 1))  # (channels_out, 1, …)
-    return per_channel * weight, s * (bias - mean) + beta
+    f = gamma / np.sqrt(variance + epsilon)  # (channels_out,)
+    per_channel = f.reshape(-1, *[1] * (weight.ndim - 1))  # (channels_out, 1, …)
+    return per_channel * weight, f * (bias - mean) + beta

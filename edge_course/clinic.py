@@ -204,7 +204,7 @@ def rows_for_nhwc(channels: int, height: int, width: int) -> np.ndarray:
 
 
 def erf(x: Any, ops: ModuleType = np) -> Any:
-    """Return the error function, from operators that every runtime has.
+    """Return the error function, from a few plain operators.
 
     For x ≥ 0, with t = 1 / (1 + 0.3275911 x), it is 1 − (a₁t + a₂t² + … + a₅t⁵) e^(−x²), off by
     at most 1.5e-7; for x < 0 it is −erf(−x). (Abramowitz and Stegun 1964, "Handbook of

@@ -77,8 +77,8 @@ EXERCISES: tuple[Exercise, ...] = (
             "variance": _KERNEL.flatmap(lambda s: _array(s[0], elements=_POSITIVE)),
             "epsilon": st.just(1.0),
         },
-        why="With s = γ / √(variance + ε), one number for each output channel (the weight's first "
-        "axis): the weight becomes s·weight, the bias s·(bias − mean) + β.",
+        why="With f = γ / √(variance + ε), one number for each output channel (the weight's first "
+        "axis): the weight becomes f·weight, the bias f·(bias − mean) + β.",
         edge_cases={
             "two channels out": {
                 "weight": np.array([1.0, 2.0, 3.0, 4.0]).reshape(2, 1, 1, 2),
