@@ -22,7 +22,7 @@ from edge_course.qat_network import (
     as_tensor,
     folded,
 )
-from edge_course.qat_rounding import FakeQuantize, Range, fake_quantize
+from edge_course.qat_rounding import FakeQuantize, Range, fake_quantize, one_thread
 
 __all__ = [
     "FakeQuantize", "QuantizedBlock", "QuantizedLayer", "QuantizedNetwork", "Range", "export",
@@ -57,7 +57,7 @@ def scores(model: nn.Module, images: np.ndarray, *, batch: int = 500) -> np.ndar
     """
     if model.training:
         raise ValueError("the model is in training mode, where its ranges move: call eval()")
-    with torch.no_grad():
+    with torch.no_grad(), one_thread():
         return torch.cat([model(part) for part in as_tensor(images).split(batch)]).numpy()
 
 
@@ -103,13 +103,14 @@ def fine_tune(
     batches = [chosen for _ in range(epochs) for chosen in torch.randperm(len(x)).split(BATCH)]
     losses = []
     network.train()
-    for chosen in tqdm(batches, desc="fine-tuning"):
-        loss = functional.cross_entropy(network(x[chosen]), y[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
+    with one_thread():
+        for chosen in tqdm(batches, desc="fine-tuning"):
+            loss = functional.cross_entropy(network(x[chosen]), y[chosen])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
     network.eval()
     return losses
 

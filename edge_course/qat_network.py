@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from edge_course import calibration, quant
 from edge_course.qat_export import Step
-from edge_course.qat_rounding import FakeQuantize, Numbers, Range, fake_quantize
+from edge_course.qat_rounding import FakeQuantize, Numbers, Range, fake_quantize, one_thread
 from edge_course.qat_steps import quantize_bias
 from edge_course.torch_models import INPUT_SHAPE, SeparableBlock
 
@@ -223,7 +223,7 @@ class QuantizedNetwork(nn.Module):
             if isinstance(module, Range):
                 module.forget()
         self.train()
-        with torch.no_grad():
+        with torch.no_grad(), one_thread():
             self(x)
         return self.eval()
 
