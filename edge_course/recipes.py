@@ -150,22 +150,16 @@ def depthwise_cnn() -> dict[str, bytes]:
 
 def depthwise_cnn_litert() -> dict[str, bytes]:
     """Return the trained depthwise-separable CNN as LiteRT files, by way of ONNX and Keras."""
-    from edge_course import onnx_to_keras, process
+    from edge_course import in_pytorch, onnx_to_keras, process
 
     _compute_the_same_everywhere()
     with process.another() as call:
-        exported = call(_depthwise_cnn_onnx)
+        exported = call(in_pytorch.export, "depthwise_cnn")
     model = onnx_to_keras.translate(exported)
     return {
         "depthwise_cnn_float32.tflite": litert.convert(model, "float32"),
         "depthwise_cnn_int8.tflite": litert.convert(model, "int8", calibration_images()),
     }
-
-
-def _depthwise_cnn_onnx() -> bytes:
-    from edge_course import ort, torch_models
-
-    return ort.export(torch_models.trained_depthwise_cnn())
 
 
 def calibration_images() -> np.ndarray:
