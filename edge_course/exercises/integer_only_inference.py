@@ -21,6 +21,11 @@ _LAYER = {
     ),
     "zero_point": st.integers(-128, 127),
 }
+_ONE_UNIT = {
+    "kernel": np.array([[2, -1]], np.int8),
+    "bias": np.array([5], np.int32),
+    "zero_point": -128,
+}
 _TWO_BY_TWO = {
     "kernel": np.array([2, -1, 1, 1, 0, 3, -2, 1], np.int8).reshape(2, 2, 2, 1),
     "bias": np.array([5, 0], np.int32),
@@ -41,6 +46,7 @@ EXERCISES = (
         why="(x − z) · w is largest for x = 127 where w is positive and for x = −128 where it is "
         "negative; the sum of the largest, plus the bias, is the upper bound.",
         edge_cases={
+            "the example": _ONE_UNIT,
             "weights of a convolution": _TWO_BY_TWO,
             "more than int16 holds": {
                 "kernel": np.array([[127, -127]], np.int8),
@@ -55,6 +61,7 @@ EXERCISES = (
         why="Σ (x − z) · w + b = Σ x · w + (b − z · Σ w): each unit's weights are summed, in "
         "int32 or wider, times the zero point, and taken off the bias.",
         edge_cases={
+            "the example": _ONE_UNIT,
             "weights of a convolution": _TWO_BY_TWO,
             "weights whose sum is no int8": {
                 "bias": np.array([0], np.int32),
