@@ -132,7 +132,7 @@ def tflite(function, shapes, samples=None) -> bytes:
         made.representative_dataset = lambda: samples
         made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         made.inference_input_type = made.inference_output_type = tf.int8
-    with conversion._quietly(), warnings.catch_warnings():
+    with conversion.quietly(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return made.convert()
 
