@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
@@ -19,46 +18,18 @@ from edge_course.qat_network import (
     QuantizedBlock,
     QuantizedLayer,
     QuantizedNetwork,
-    as_tensor,
     folded,
 )
-from edge_course.qat_rounding import FakeQuantize, Range, fake_quantize, one_thread
+from edge_course.qat_rounding import FakeQuantize, Range, fake_quantize
+from edge_course.torch_training import BATCH, as_labels, as_tensor, one_thread, scores
 
 __all__ = [
     "FakeQuantize", "QuantizedBlock", "QuantizedLayer", "QuantizedNetwork", "Range", "export",
     "fake_quantize", "fine_tune", "folded", "recovered", "scores", "sensitivity",
 ]  # fmt: skip
 
-BATCH = 64
 EPOCHS = 2
 RATE = 1e-3  # of the first step; it falls to 0 along half a cosine
-
-
-def scores(model: nn.Module, images: np.ndarray, *, batch: int = 500) -> np.ndarray:
-    """Return the scores of pictures, computed a batch at a time.
-
-    Parameters
-    ----------
-    model : in evaluation mode, fake-quantized or not.
-    images : float32 (n, 28, 28, 1) from 0 to 1.
-    batch : pictures at a time.
-
-    Returns
-    -------
-    np.ndarray
-        float32 (n, 10).
-
-    Raises
-    ------
-    ValueError
-        If the pictures are of another shape or dtype, or the model is in training mode.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
-    """
-    if model.training:
-        raise ValueError("the model is in training mode, where its ranges move: call eval()")
-    with torch.no_grad(), one_thread():
-        return torch.cat([model(part) for part in as_tensor(images).split(batch)]).numpy()
 
 
 def fine_tune(
@@ -92,7 +63,7 @@ def fine_tune(
 
     Taught in: notebooks/09_quantization_aware_training.ipynb
     """
-    x, y = as_tensor(images), _classes(labels, len(images))
+    x, y = as_tensor(images), as_labels(labels, len(images))
     if epochs < 1:
         raise ValueError(f"expected at least 1 epoch, got {epochs}")
     network(x[:1])  # says so if it was not calibrated
@@ -141,7 +112,7 @@ def sensitivity(
 
     Taught in: notebooks/09_quantization_aware_training.ipynb
     """
-    y = _classes(labels, len(images))
+    y = as_labels(labels, len(images))
 
     def loss() -> float:
         found = litert.Runner(export(network)).scores(images)  # the runtime: exact and quick
@@ -176,10 +147,3 @@ def recovered(before: float, after: float, real: float) -> float:
     if not before < real:
         raise ValueError(f"nothing was lost: {before} before training, {real} unquantized")
     return (after - before) / (real - before)
-
-
-def _classes(labels: np.ndarray, count: int) -> torch.Tensor:
-    labels = np.asarray(labels)
-    if labels.shape != (count,) or labels.dtype.kind not in "iu":
-        raise ValueError(f"expected {count} integer labels, got {labels.dtype} {labels.shape}")
-    return torch.from_numpy(labels.astype(np.int64))

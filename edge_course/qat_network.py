@@ -17,9 +17,10 @@ from torch.nn import functional
 
 from edge_course import calibration, quant
 from edge_course.qat_export import Step
-from edge_course.qat_rounding import FakeQuantize, Numbers, Range, fake_quantize, one_thread
+from edge_course.qat_rounding import FakeQuantize, Numbers, Range, fake_quantize
 from edge_course.qat_steps import quantize_bias
-from edge_course.torch_models import INPUT_SHAPE, SeparableBlock
+from edge_course.torch_models import SeparableBlock
+from edge_course.torch_training import as_tensor, one_thread
 
 ACTIVATIONS = {nn.Identity: "NONE", nn.ReLU: "RELU", nn.ReLU6: "RELU6"}  # as LiteRT calls them
 
@@ -242,23 +243,3 @@ class QuantizedNetwork(nn.Module):
                 scale = block.sum.codes.scale
         yield Step("MEAN", self.pool.codes)
         yield self.scores.step(self.pool.codes.scale)
-
-
-def as_tensor(images: np.ndarray) -> torch.Tensor:
-    """Return pictures in PyTorch's order: float32 (n, 28, 28, 1) → (n, 1, 28, 28).
-
-    Raises
-    ------
-    ValueError
-        If the shape or the dtype is another one, there are none, or not all are finite.
-    """
-    images = np.asarray(images)
-    expected = (*INPUT_SHAPE[1:], INPUT_SHAPE[0])
-    if images.dtype != np.float32 or images.shape[1:] != expected or not len(images):
-        raise ValueError(
-            f"expected pictures float32 (n, 28, 28, 1), got {images.dtype} {images.shape}; "
-            "data.preprocess makes them"
-        )
-    if not np.isfinite(images).all():
-        raise ValueError("the pictures have NaN or infinity in them")
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

@@ -6,8 +6,6 @@ Integer-Arithmetic-Only Inference", section 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,19 +108,3 @@ class Range(nn.Module):
             self.low.fill_(low)
             self.high.fill_(high)
         return Numbers(fake_quantize(x, self.codes), self.codes.scale)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let PyTorch compute with one thread inside a ``with`` block.
-
-    The tensors of a small network are too small for two: on a busy machine the second thread
-    would make the first one wait, a hundred times for every batch. And the order of
-    additions, so the last bit of a sum, does not depend on the number of cores.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

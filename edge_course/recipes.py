@@ -113,38 +113,15 @@ def depthwise_cnn() -> dict[str, bytes]:
     """
     import safetensors.torch
     import torch
-    from torch.nn import functional
-    from tqdm.auto import tqdm
 
-    from edge_course import torch_models
+    from edge_course import torch_models, torch_training
 
-    # As above: with one thread, the order of additions stays the same.
-    torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(SEED)
-
+    model = torch_models.depthwise_cnn()
     train = data.fashion_mnist("train")
-    images = torch.tensor(data.preprocess(train.images).transpose(0, 3, 1, 2))
-    labels = torch.tensor(train.labels, dtype=torch.int64)
-    epochs, rate = 20, 0.01
-    model = torch_models.depthwise_cnn().train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
-    steps = epochs * -(-len(images) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    for epoch in range(epochs):
-        batches = torch.randperm(len(images)).split(BATCH)
-        for chosen in tqdm(batches, desc=f"epoch {epoch + 1} of {epochs}"):
-            pictures = images[chosen]
-            mirrored = torch.rand(len(pictures), 1, 1, 1) < 0.5
-            pictures = torch.where(mirrored, pictures.flip(3), pictures)
-            top, left = torch.randint(0, 3, (2,)).tolist()
-            pictures = functional.pad(pictures, (1, 1, 1, 1))
-            pictures = pictures[:, :, top : top + 28, left : left + 28]
-            loss = functional.cross_entropy(model(pictures), labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+    images = data.preprocess(train.images)
+    torch_training.fit(model, images, train.labels, epochs=20, rate=0.01, augment=True)
     return {torch_models.DEPTHWISE_CNN_WEIGHTS: safetensors.torch.save(model.state_dict())}
 
 
