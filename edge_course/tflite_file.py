@@ -91,7 +91,7 @@ def read(model: bytes | str | os.PathLike) -> Graph:
     tensors = tuple(_tensor(t, file.buffers, dtypes) for t in graph.tensors)
     operators = tuple(
         Operator(
-            _operator_name(file, o),
+            operator_name(file, o),
             tuple(map(int, o.inputs)),
             tuple(map(int, o.outputs)),
             o.builtinOptions,
@@ -127,7 +127,7 @@ def with_all_outputs(model: bytes | str | os.PathLike) -> bytes:
     graph.outputs = [
         operator.outputs[0]
         for operator in graph.operators
-        if _operator_name(file, operator) not in SHAPE_ARITHMETIC
+        if operator_name(file, operator) not in SHAPE_ARITHMETIC
     ]
     file.signatureDefs = None  # it names the old outputs
     builder = flatbuffers.Builder(1024)
@@ -135,7 +135,7 @@ def with_all_outputs(model: bytes | str | os.PathLike) -> bytes:
     return bytes(builder.Output())
 
 
-def _operator_name(file: Any, operator: Any) -> str:
+def operator_name(file: Any, operator: Any) -> str:
     from ai_edge_litert.schema_py_generated import BuiltinOperator
 
     names = {code: name for name, code in vars(BuiltinOperator).items()}
@@ -157,4 +157,4 @@ def _tensor(tensor: Any, buffers: list, dtypes: dict[int, np.dtype]) -> Tensor:
         values = None if data is None else packing.unpack(np.frombuffer(bytes(data), "u1"), shape)
     else:
         values = None if data is None else np.frombuffer(bytes(data), dtype).reshape(shape)
-    return Tensor(tensor.name.decode(), shape, dtype, scales, zero_points, values)
+    return Tensor((tensor.name or b"").decode(), shape, dtype, scales, zero_points, values)

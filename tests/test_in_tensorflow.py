@@ -4,15 +4,23 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
-from edge_course import data, in_tensorflow, litert, onnx_to_keras, ort, process, torch_models
+from edge_course import (
+    data,
+    in_pytorch,
+    in_tensorflow,
+    litert,
+    onnx_to_keras,
+    ort,
+    process,
+    recipes,
+)
 
 
 @pytest.fixture(scope="module")
-def call():
-    with process.another() as call:
-        yield call
+def tensorflow():
+    with process.another() as tensorflow:
+        yield tensorflow
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +29,14 @@ def images() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def onnx() -> bytes:
-    return ort.export(torch_models.trained_depthwise_cnn())
+def onnx(call) -> bytes:
+    return call(in_pytorch.export, "depthwise_cnn")
+
+
+def of_an_unknown_operator() -> bytes:
+    from torch import nn
+
+    return ort.export(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Mish(), nn.Flatten()).eval())
 
 
 def loaded_after_import() -> bool:
@@ -40,30 +54,26 @@ def test_the_modes_are_those_of_the_converter() -> None:
     assert in_tensorflow.MODES == litert.MODES
 
 
-def test_the_file_computes_what_pytorch_computes(call, onnx: bytes, images: np.ndarray) -> None:
-    found = litert.Runner(call(in_tensorflow.litert_file, onnx, "float32")).run(images)
-    with torch.no_grad():
-        x = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
-        expected = torch_models.trained_depthwise_cnn()(x).numpy()
+def test_the_file_computes_what_pytorch_computes(call, tensorflow, onnx, images) -> None:
+    found = litert.Runner(tensorflow(in_tensorflow.litert_file, onnx, "float32")).run(images)
+    expected = call(in_pytorch.scores, "depthwise_cnn", images.transpose(0, 3, 1, 2))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_the_int8_file_is_the_same_every_time_and_that_of_the_data_folder(
-    call, onnx: bytes
+    tensorflow, onnx: bytes
 ) -> None:
-    from edge_course import recipes
-
-    made = call(in_tensorflow.litert_file, onnx, "int8", recipes.calibration_images())
+    made = tensorflow(in_tensorflow.litert_file, onnx, "int8", recipes.calibration_images())
     assert made == data.read("depthwise_cnn_int8.tflite")
 
 
-def test_errors_come_back_from_the_other_process(call, onnx: bytes) -> None:
+def test_errors_come_back_from_the_other_process(call, tensorflow, onnx: bytes) -> None:
     with pytest.raises(ValueError, match="modes float32, float16, dynamic, int8, got 'int4'"):
-        call(in_tensorflow.litert_file, onnx, "int4")
+        tensorflow(in_tensorflow.litert_file, onnx, "int4")
     with pytest.raises(ValueError, match="needs a calibration set"):
-        call(in_tensorflow.litert_file, onnx, "int8")
+        tensorflow(in_tensorflow.litert_file, onnx, "int8")
     with pytest.raises(ort.ModelError, match="ONNX cannot read this model"):
-        call(in_tensorflow.litert_file, b"no model", "float32")
-    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Mish(), torch.nn.Flatten())
+        tensorflow(in_tensorflow.litert_file, b"no model", "float32")
+    unknown = call(of_an_unknown_operator)
     with pytest.raises(onnx_to_keras.TranslationError, match="Mish"):
-        call(in_tensorflow.litert_file, ort.export(network.eval()), "float32")
+        tensorflow(in_tensorflow.litert_file, unknown, "float32")

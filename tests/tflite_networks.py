@@ -270,7 +270,7 @@ def head(net: Network) -> None:
         net.operator("SOFTMAX", [net.x], out, kind="SoftmaxOptions", beta=1.0)
 
 
-def network(seed: int) -> bytes:
+def network(seed: int, *, every_output: bool = True) -> bytes:
     """Return the content of a random file; the same for the same seed."""
     random = np.random.default_rng(seed)
     net = Network(random, (1, *map(int, random.integers(4, 13, 2)), int(random.integers(1, 9))))
@@ -278,7 +278,7 @@ def network(seed: int) -> bytes:
     for step in random.choice(np.array(steps), random.integers(1, 7)):
         step(net)
     head(net)
-    return net.content()
+    return net.content(every_output)
 
 
 def with_float_borders(seed: int) -> bytes:
