@@ -1,0 +1,125 @@
+"""Is the gain more than luck? Differences of pairs that share all but one thing.
+
+Taught in: notebooks/12_distillation.ipynb
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# Student's t distribution: 95 % of it lie between −t and t, for 1 to 30 degrees of freedom.
+_T95 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+    2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+    2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The mean of some differences, how much they vary, and how sure the mean is.
+
+    Attributes
+    ----------
+    mean : of the differences.
+    deviation : their standard deviation, with n − 1.
+    low, high : ends of the 95 % confidence interval of the mean.
+    """
+
+    mean: float
+    deviation: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Return it in points, that is in hundredths."""
+        mean, deviation, low, high = (
+            100 * v for v in (self.mean, self.deviation, self.low, self.high)
+        )
+        return (
+            f"{mean:+.2f} points, standard deviation {deviation:.2f}, "
+            f"95 % interval {low:+.2f} to {high:+.2f}"
+        )
+
+
+def gain(without: np.ndarray, with_: np.ndarray) -> Gain:
+    """Return the mean gain over pairs with its spread, as `paired_interval` computes it.
+
+    Parameters
+    ----------
+    without, with_ : a measure of each pair, such as the accuracy from 0 to 1, shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If there are not from 2 to 31 pairs of finite numbers.
+
+    Taught in: notebooks/12_distillation.ipynb
+    """
+    count = len(_differences(without, with_))
+    return Gain(*paired_interval(without, with_, t_quantile(count)))
+
+
+def paired_interval(
+    without: np.ndarray, with_: np.ndarray, t: float
+) -> tuple[float, float, float, float]:
+    """Return (mean, standard deviation, low, high) of the differences ``with_ − without``.
+
+    Pair i shares everything (the seed, the order of the pictures) but what is compared, and so
+    what the seed does to both cancels. The interval is mean ± t · s / √n, where s is the
+    standard deviation with n − 1. Gosset ("Student", 1908), "The Probable Error of a Mean".
+
+    Parameters
+    ----------
+    without, with_ : real numbers, shape (n,), at least two.
+    t : how many standard errors the interval reaches to each side; see `t_quantile`.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or are not (n,), there are fewer than two pairs, or there is NaN or
+        infinity.
+
+    Taught in: notebooks/12_distillation.ipynb
+    """
+    differences = _differences(without, with_)
+    mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
+    reach = t * deviation / len(differences) ** 0.5
+    return mean, deviation, mean - reach, mean + reach
+
+
+def t_quantile(count: int) -> float:
+    """Return t for a 95 % interval from ``count`` differences: ``count − 1`` degrees of freedom.
+
+    With five differences it is 2.776, not the 1.960 of the normal distribution, because the
+    standard deviation itself is known only roughly.
+
+    Parameters
+    ----------
+    count : from 2 to 31.
+
+    Raises
+    ------
+    ValueError
+        If the count is another one.
+
+    Taught in: notebooks/12_distillation.ipynb
+    """
+    if not 2 <= count <= len(_T95) + 1:
+        raise ValueError(f"expected from 2 to {len(_T95) + 1} differences, got {count}")
+    return _T95[count - 2]
+
+
+def _differences(without: np.ndarray, with_: np.ndarray) -> np.ndarray:
+    """Return ``with_ − without`` as float64 (n,), or raise what is wrong with them."""
+    without, with_ = np.asarray(without, np.float64), np.asarray(with_, np.float64)
+    if without.ndim != 1 or without.shape != with_.shape or len(without) < 2:
+        raise ValueError(
+            f"expected two or more pairs, as two arrays of one length, got shapes "
+            f"{without.shape} and {with_.shape}"
+        )
+    if not (np.isfinite(without).all() and np.isfinite(with_).all()):
+        raise ValueError("there is NaN or infinity among the pairs, expected finite numbers")
+    return with_ - without
