@@ -1,0 +1,157 @@
+"""Cutting channels for real: a smaller dense network, with no zeros and no masks in it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from edge_course import channel_groups, measure
+from edge_course.channel_arithmetic import checked_kept, flattened_columns
+from edge_course.channel_groups import Group
+from edge_course.channel_trace import AXES, is_depthwise
+from edge_course.torch_models import INPUT_SHAPE
+from edge_course.torch_training import one_thread
+
+Kept = Mapping[str, Sequence[int] | np.ndarray]
+
+
+def cut(model: nn.Module, kept: Kept, *, shape: tuple[int, ...] = INPUT_SHAPE) -> nn.Module:
+    """Return a smaller network that has only some channels of some groups.
+
+    Weights, biases and normalisations lose what belongs to the other channels, whoever makes,
+    hands on or reads them. All channels in another order give the same network, reordered.
+
+    Parameters
+    ----------
+    model : a network as `channel_groups.groups` takes it; it stays as it is.
+    kept : name of a group → the channels that stay, integers (k,), in the order in which they
+        shall stand. Groups that are left out keep all.
+    shape : of one input, (channels, height, width) or (features,).
+
+    Returns
+    -------
+    nn.Module
+        A copy of the same class, in the same mode.
+
+    Raises
+    ------
+    ValueError
+        If the network is not understood, there is no such group, or a kept channel is not
+        there or stands twice.
+
+    Taught in: notebooks/11_structured_pruning.ipynb
+    """
+    groups = channel_groups.groups(model, shape=shape)
+    kept = _checked(kept, groups)
+    entries: dict[tuple[str, int], list[tuple[int, int, np.ndarray]]] = {}
+    for name, channels in kept.items():
+        for member in groups[name].members:
+            last = member.first + groups[name].channels * member.width
+            chosen = member.first + flattened_columns(channels, member.width)
+            axis = entries.setdefault((member.layer, AXES[member.role]), [])
+            axis.append((member.first, last, chosen))
+    small = copy.deepcopy(model)
+    for (layer, axis), parts in entries.items():
+        _select(small.get_submodule(layer), axis, parts)
+    return small
+
+
+def _checked(kept: Kept, groups: Mapping[str, Group]) -> dict[str, np.ndarray]:
+    unknown = sorted(set(kept) - set(groups))
+    if unknown:
+        raise ValueError(
+            f"there is no group of channels {unknown[0]!r} that can be cut; "
+            f"there is: {', '.join(groups)}"
+        )
+    return {name: checked_kept(c, groups[name].channels, name) for name, c in kept.items()}
+
+
+def _select(layer: nn.Module, axis: int, parts: list[tuple[int, int, np.ndarray]]) -> None:
+    """Keep some entries of one axis: those chosen of each part, and all that are in no part."""
+    index = np.arange(layer.weight.shape[1] if axis else _entries(layer))
+    for first, last, chosen in sorted(parts, key=lambda part: part[0], reverse=True):
+        index = np.concatenate([index[:first], chosen, index[last:]])
+    selected = torch.from_numpy(index)
+    factor = layer.out_channels // layer.in_channels if is_depthwise(layer) else 0
+    for store in (layer._parameters, layer._buffers):
+        for name, tensor in store.items():
+            if tensor is None or tensor.ndim <= axis:  # no bias; the number of batches seen
+                continue
+            new = tensor.detach().index_select(axis, selected)
+            if isinstance(tensor, nn.Parameter):
+                new = nn.Parameter(new, requires_grad=tensor.requires_grad)
+            store[name] = new
+    if isinstance(layer, nn.Linear):
+        layer.out_features, layer.in_features = layer.weight.shape
+    elif isinstance(layer, nn.Conv2d):
+        layer.out_channels, layer.in_channels = layer.weight.shape[:2]
+        if factor:
+            layer.in_channels = layer.groups = len(index) // factor
+    else:
+        layer.num_features = len(index)
+
+
+def _entries(layer: nn.Module) -> int:
+    """Return the entries of the axis of a layer's own channels; a norm may have no weight."""
+    return layer.num_features if layer.weight is None else len(layer.weight)
+
+
+def macs(model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE) -> dict[str, int]:
+    """Return the multiply-accumulates of one input in each convolution and dense layer.
+
+    Batch normalisation is not counted: it is folded into a convolution before the network
+    is shipped. Nor are activations, pooling and sums, which multiply little or nothing.
+
+    Parameters
+    ----------
+    model : with layers that are `nn.Conv2d` or `nn.Linear`; called once each.
+    shape : of one input, (channels, height, width) or (features,).
+
+    Returns
+    -------
+    dict[str, int]
+        Name of the layer → multiply-accumulates, in the order of the computation.
+
+    Raises
+    ------
+    ValueError
+        If it is no network, does not take that shape, or has another layer with weights.
+
+    Taught in: notebooks/11_structured_pruning.ipynb
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"expected a PyTorch model (torch.nn.Module), got {type(model).__name__}")
+    model, counts = copy.deepcopy(model).eval(), {}
+
+    def hook(name: str):
+        def count(layer: nn.Module, _: tuple, y: torch.Tensor) -> None:
+            if isinstance(layer, nn.Linear):
+                one = measure.dense_macs(layer.in_features, layer.out_features)
+                one *= y[0].numel() // layer.out_features
+            else:
+                channels, height, width = y.shape[1:]
+                size = (height, width, channels)
+                one = measure.conv_macs(size, layer.kernel_size, layer.in_channels, layer.groups)
+            counts[name] = counts.get(name, 0) + one
+
+        return count
+
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(hook(name))
+        elif next(layer.parameters(recurse=False), None) is not None and not isinstance(
+            layer, nn.BatchNorm1d | nn.BatchNorm2d
+        ):
+            raise ValueError(f"cannot count the layer {name!r}, a {type(layer).__name__}")
+    try:
+        with torch.no_grad(), one_thread():
+            model(torch.zeros(1, *shape))
+    except RuntimeError as error:
+        raise ValueError(
+            f"the network does not take float32 inputs {(1, *shape)}: {error}"
+        ) from error
+    return counts
