@@ -148,14 +148,14 @@ class QuantizedBlock(nn.Module):
 
 
 class QuantizedNetwork(nn.Module):
-    """A copy of `torch_models.depthwise_cnn` that computes with rounded numbers.
+    """A copy of `torch_models.depthwise_cnn`, or of a student, that computes with rounded numbers.
 
     Input float32 (n, 1, 28, 28) from 0 to 1; output float32 (n, 10), whole multiples of the
     scale of the scores. It needs ranges first: `calibrate`.
 
     Parameters
     ----------
-    model : trained; it stays as it is.
+    model : trained: a stem, blocks, pool, flatten and scores; it stays as it is.
     bits : of the weights of every layer, 2 to 8; `set_bits` changes some.
 
     Raises
@@ -170,14 +170,14 @@ class QuantizedNetwork(nn.Module):
 
     def __init__(self, model: nn.Sequential, bits: int = 8):
         super().__init__()
-        names = ["stem", "block1", "block2", "block3", "block4", "pool", "flatten", "scores"]
         found = [name for name, _ in model.named_children()]
-        if found != names:
+        names = [name for name in found if name.startswith("block")]
+        if found != ["stem", *names, "pool", "flatten", "scores"]:
             raise TypeError(f"expected torch_models.depthwise_cnn, got layers called {found}")
         model = copy.deepcopy(model)
         self.input = Range()
         self.stem = _layer(model.stem, bits)
-        blocks = [(name, QuantizedBlock(model.get_submodule(name), bits)) for name in names[1:5]]
+        blocks = [(name, QuantizedBlock(model.get_submodule(name), bits)) for name in names]
         self.blocks = nn.Sequential(OrderedDict(blocks))
         self.pool = Range()
         self.scores = QuantizedLayer(model.scores, None, nn.Identity(), bits)

@@ -1,0 +1,71 @@
+"""Small networks to be taught by larger ones, in PyTorch: pictures are float32 (n, 1, 28, 28)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import nn
+
+from edge_course.torch_models import SeparableBlock, conv_norm
+
+CLASSES = 10
+
+
+def student(
+    channels: int, blocks: Sequence[tuple[int, int]], *, stem: int = 3, stride: int = 2
+) -> nn.Sequential:
+    """Return an untrained student: a stem, separable blocks, the mean, a dense layer.
+
+    Its layers have the names of `torch_models.depthwise_cnn`, so that `qat.QuantizedNetwork`
+    can train it with fake quantization. What makes it fast is that the stem takes every
+    second pixel already: all that follows has a quarter of the places to compute.
+
+    Parameters
+    ----------
+    channels : of the stem, at least 1.
+    blocks : channels and stride of each `torch_models.SeparableBlock`, at least one block.
+        A block of stride 1 that keeps the number of channels adds its input.
+    stem : height and width of the stem's kernel, odd.
+    stride : of the stem.
+
+    Returns
+    -------
+    nn.Sequential
+        Input float32 (n, 1, 28, 28) from 0 to 1; output float32 (n, 10), one score per class.
+
+    Raises
+    ------
+    ValueError
+        If there is no block, a number is below 1, or the stem's kernel is even.
+
+    Taught in: notebooks/12_distillation.ipynb
+    """
+    if not blocks or any(len(block) != 2 for block in blocks):
+        raise ValueError(
+            f"expected blocks, each as (channels, stride), at least one, got {blocks!r}"
+        )
+    sizes = [channels, stride, stem, *(number for block in blocks for number in block)]
+    if any(not isinstance(n, int) or n < 1 for n in sizes) or stem % 2 == 0:
+        raise ValueError(
+            f"expected channels, strides and an odd kernel of at least 1, got {channels} channels, "
+            f"blocks {blocks}, a kernel of {stem} and a stride of {stride} in the stem"
+        )
+    layers = OrderedDict(stem=conv_norm(1, channels, stem, stride=stride, activation=nn.ReLU6()))
+    for number, (channels_out, block_stride) in enumerate(blocks, 1):
+        layers[f"block{number}"] = SeparableBlock(channels, channels_out, stride=block_stride)
+        channels = channels_out
+    layers["pool"] = nn.AdaptiveAvgPool2d(1)
+    layers["flatten"] = nn.Flatten()
+    layers["scores"] = nn.Linear(channels, CLASSES)
+    return nn.Sequential(layers)
+
+
+def pocket_cnn() -> nn.Sequential:
+    """Return the course's student, untrained: 5,546 parameters.
+
+    28 × 28 pixels become 14 × 14 places in the stem and 7 × 7 in the first block.
+
+    Taught in: notebooks/12_distillation.ipynb
+    """
+    return student(16, [(32, 2), (32, 1), (64, 1)])

@@ -1,0 +1,56 @@
+"""The students: their shapes, and what quantization-aware training needs of them."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def shapes(*arguments, **settings) -> tuple[list[str], list[tuple[int, ...]], int]:
+    import torch
+
+    from edge_course import students
+
+    model = students.student(*arguments, **settings).eval()
+    y, found = torch.zeros(2, 1, 28, 28), []
+    for layer in model:
+        y = layer(y)
+        found.append(tuple(y.shape))
+    names = [name for name, _ in model.named_children()]
+    return names, found, sum(p.numel() for p in model.parameters())
+
+
+def test_shapes_and_parameters(call) -> None:
+    names, found, parameters = call(shapes, 4, [(6, 3), (6, 1)], stem=5)
+    assert names == ["stem", "block1", "block2", "pool", "flatten", "scores"]
+    assert found == [(2, 4, 14, 14), (2, 6, 5, 5), (2, 6, 5, 5), (2, 6, 1, 1), (2, 6), (2, 10)]
+    stem = 4 * 25 + 2 * 4
+    block1 = 4 * 9 + 2 * 4 + 4 * 6 + 2 * 6
+    block2 = 6 * 9 + 2 * 6 + 6 * 6 + 2 * 6
+    assert parameters == stem + block1 + block2 + 6 * 10 + 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        ((16, []), {}),
+        ((16, [(32,)]), {}),
+        ((0, [(32, 2)]), {}),
+        ((16, [(32, 0)]), {}),
+        ((16, [(32.0, 1)]), {}),
+        ((16, [(32, 1)]), {"stem": 4}),
+        ((16, [(32, 1)]), {"stride": 0}),
+    ],
+)
+def test_impossible_students_are_refused(call, arguments: tuple, settings: dict) -> None:
+    with pytest.raises(ValueError, match=r"expected (blocks|channels)"):
+        call(shapes, *arguments, **settings)
+
+
+def parameters() -> int:
+    from edge_course import students
+
+    return sum(p.numel() for p in students.pocket_cnn().parameters())
+
+
+def test_the_courses_student_has_as_many_parameters_as_it_says(call) -> None:
+    assert call(parameters) == 5546
