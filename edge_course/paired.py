@@ -44,12 +44,12 @@ class Gain:
         )
 
 
-def gain(without: np.ndarray, with_: np.ndarray) -> Gain:
+def gain(baseline: np.ndarray, other: np.ndarray) -> Gain:
     """Return the mean gain over pairs with its spread, as `paired_interval` computes it.
 
     Parameters
     ----------
-    without, with_ : a measure of each pair, such as the accuracy from 0 to 1, shape (n,).
+    baseline, other : a measure of each pair, such as the accuracy from 0 to 1, shape (n,).
 
     Raises
     ------
@@ -58,14 +58,14 @@ def gain(without: np.ndarray, with_: np.ndarray) -> Gain:
 
     Taught in: notebooks/12_distillation.ipynb
     """
-    count = len(_differences(without, with_))
-    return Gain(*paired_interval(without, with_, t_quantile(count)))
+    count = len(_differences(baseline, other))
+    return Gain(*paired_interval(baseline, other, t_quantile(count)))
 
 
 def paired_interval(
-    without: np.ndarray, with_: np.ndarray, t: float
+    baseline: np.ndarray, other: np.ndarray, t: float
 ) -> tuple[float, float, float, float]:
-    """Return (mean, standard deviation, low, high) of the differences ``with_ − without``.
+    """Return (mean, standard deviation, low, high) of the differences ``other − baseline``.
 
     Pair i shares everything (the seed, the order of the pictures) but what is compared, and so
     what the seed does to both cancels. The interval is mean ± t · s / √n, where s is the
@@ -73,7 +73,7 @@ def paired_interval(
 
     Parameters
     ----------
-    without, with_ : real numbers, shape (n,), at least two.
+    baseline, other : real numbers, shape (n,), at least two.
     t : how many standard errors the interval reaches to each side; see `t_quantile`.
 
     Raises
@@ -84,7 +84,7 @@ def paired_interval(
 
     Taught in: notebooks/12_distillation.ipynb
     """
-    differences = _differences(without, with_)
+    differences = _differences(baseline, other)
     mean, deviation = float(differences.mean()), float(differences.std(ddof=1))
     reach = t * deviation / len(differences) ** 0.5
     return mean, deviation, mean - reach, mean + reach
@@ -112,14 +112,14 @@ def t_quantile(count: int) -> float:
     return _T95[count - 2]
 
 
-def _differences(without: np.ndarray, with_: np.ndarray) -> np.ndarray:
-    """Return ``with_ − without`` as float64 (n,), or raise what is wrong with them."""
-    without, with_ = np.asarray(without, np.float64), np.asarray(with_, np.float64)
-    if without.ndim != 1 or without.shape != with_.shape or len(without) < 2:
+def _differences(baseline: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return ``other − baseline`` as float64 (n,), or raise what is wrong with them."""
+    baseline, other = np.asarray(baseline, np.float64), np.asarray(other, np.float64)
+    if baseline.ndim != 1 or baseline.shape != other.shape or len(baseline) < 2:
         raise ValueError(
             f"expected two or more pairs, as two arrays of one length, got shapes "
-            f"{without.shape} and {with_.shape}"
+            f"{baseline.shape} and {other.shape}"
         )
-    if not (np.isfinite(without).all() and np.isfinite(with_).all()):
+    if not (np.isfinite(baseline).all() and np.isfinite(other).all()):
         raise ValueError("there is NaN or infinity among the pairs, expected finite numbers")
-    return with_ - without
+    return other - baseline

@@ -30,20 +30,20 @@ def test_table_falls_steadily() -> None:
 
 @given(PAIRS, st.floats(0.5, 13))
 def test_interval_is_that_of_the_definition(pairs, t: float) -> None:
-    without, with_ = (np.array(values) for values in zip(*pairs, strict=True))
+    baseline, other = (np.array(values) for values in zip(*pairs, strict=True))
     differences = [b - a for a, b in pairs]
     mean, deviation = statistics.fmean(differences), statistics.stdev(differences)
     reach = t * deviation / math.sqrt(len(pairs))
-    found = paired.paired_interval(without, with_, t)
+    found = paired.paired_interval(baseline, other, t)
     assert np.allclose(found, (mean, deviation, mean - reach, mean + reach), atol=1e-9)
 
 
 @given(PAIRS, st.floats(-5, 5))
 def test_what_a_pair_shares_cancels(pairs, shared: float) -> None:
-    without, with_ = (np.array(values) for values in zip(*pairs, strict=True))
+    baseline, other = (np.array(values) for values in zip(*pairs, strict=True))
     both = shared * np.arange(len(pairs))  # a lucky seed lifts both
-    first = paired.paired_interval(without, with_, 2)
-    assert np.allclose(paired.paired_interval(without + both, with_ + both, 2), first, atol=1e-8)
+    first = paired.paired_interval(baseline, other, 2)
+    assert np.allclose(paired.paired_interval(baseline + both, other + both, 2), first, atol=1e-8)
 
 
 def test_the_interval_holds_the_truth_in_95_of_100_trials() -> None:
@@ -62,7 +62,7 @@ def test_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("without", "with_", "message"),
+    ("baseline", "other", "message"),
     [
         ([0.5], [0.6], "two or more pairs"),
         ([0.5, 0.6], [0.6, 0.7, 0.8], r"got shapes \(2,\) and \(3,\)"),
@@ -72,11 +72,11 @@ def test_in_words() -> None:
         ([], [], "two or more pairs"),
     ],
 )
-def test_what_are_no_pairs_is_refused(without, with_, message: str) -> None:
+def test_what_are_no_pairs_is_refused(baseline, other, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        paired.gain(np.array(without), np.array(with_))
+        paired.gain(np.array(baseline), np.array(other))
     with pytest.raises(ValueError, match=message):
-        paired.paired_interval(np.array(without), np.array(with_), 2.0)
+        paired.paired_interval(np.array(baseline), np.array(other), 2.0)
 
 
 def test_more_pairs_than_the_table_has_are_refused() -> None:

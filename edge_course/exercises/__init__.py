@@ -11,6 +11,7 @@ from typing import Any
 from edge_course.check import Exercise, Report, compare
 from edge_course.exercises import (
     crossing_frameworks,
+    distillation,
     integer_only_inference,
     keras_to_litert,
     pytorch_to_onnx,
@@ -38,6 +39,7 @@ EXERCISES: dict[str, Exercise] = {
         quantization_math,
         integer_only_inference,
         quantization_aware_training,
+        distillation,
     )
     for exercise in topic.EXERCISES
 }

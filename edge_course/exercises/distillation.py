@@ -1,0 +1,90 @@
+"""The exercises of notebook 12."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge_course.check import Exercise
+from edge_course.paired import paired_interval
+from edge_course.soft_targets import distillation_loss, soft_loss_gradient, soft_targets
+
+_SHAPE = st.shared(st.tuples(st.integers(1, 2), st.integers(2, 3)), key="pictures and classes")
+_SCORES = arrays(np.float64, _SHAPE, elements=st.integers(-6, 6), fill=st.nothing())
+_TEMPERATURE = st.sampled_from([1.0, 2.0, 3.0, 5.0])
+_PAIRS = st.shared(st.integers(2, 5), key="pairs")
+_MEASURED = arrays(np.float64, _PAIRS, elements=st.integers(0, 20), fill=st.nothing())
+
+_ONE_PICTURE = {
+    "student": np.array([[0.0, 0.0, 0.0]]),
+    "teacher": np.array([[4.0, 2.0, 0.0]]),
+    "temperature": 2.0,
+}
+
+EXERCISES = (
+    Exercise(
+        soft_targets,
+        {"logits": _SCORES, "temperature": _TEMPERATURE},
+        why="exp(z / T), divided by its sum over the row; the largest score of a row may be "
+        "subtracted first, so that exp never overflows.",
+        edge_cases={
+            "two pictures": {
+                "logits": np.array([[4.0, 2.0, 0.0], [0.0, 0.0, 2.0]]),
+                "temperature": 2.0,
+            },
+            "large scores": {"logits": np.array([[3000.0, 2000.0]]), "temperature": 2.0},
+        },
+    ),
+    Exercise(
+        distillation_loss,
+        {
+            "student": _SCORES,
+            "teacher": _SCORES,
+            "labels": arrays(np.int64, _SHAPE.map(lambda s: s[:1]), elements=st.integers(0, 1)),
+            "temperature": _TEMPERATURE,
+            "soft_share": st.sampled_from([0.5, 0.0, 1.0, 0.75]),
+        },
+        why="soft_share · T² · Σ p (log p − log q), p the teacher's and q the student's "
+        "probabilities at T, plus (1 − soft_share) · −log of the student's probability of the "
+        "label at T = 1; each the mean over the pictures.",
+        edge_cases={
+            "only the teacher": {**_ONE_PICTURE, "labels": np.array([2]), "soft_share": 1.0},
+            "only the label": {**_ONE_PICTURE, "labels": np.array([2]), "soft_share": 0.0},
+            "two pictures": {
+                "student": np.array([[0.0, 1.0], [2.0, 0.0]]),
+                "teacher": np.array([[3.0, 0.0], [4.0, 1.0]]),
+                "labels": np.array([0, 1]),
+                "temperature": 3.0,
+                "soft_share": 0.5,
+            },
+        },
+    ),
+    Exercise(
+        soft_loss_gradient,
+        {"student": _SCORES, "teacher": _SCORES, "temperature": _TEMPERATURE},
+        why="T (q − p) / n: q is the student's softened probability, p the teacher's; T² from the "
+        "loss times 1/T from the chain rule leaves one T.",
+        edge_cases={
+            "one picture": _ONE_PICTURE,
+            "two pictures": {
+                "student": np.array([[0.0, 1.0], [2.0, 0.0]]),
+                "teacher": np.array([[3.0, 0.0], [4.0, 1.0]]),
+                "temperature": 3.0,
+            },
+        },
+    ),
+    Exercise(
+        paired_interval,
+        {"baseline": _MEASURED, "other": _MEASURED, "t": st.sampled_from([2.0, 3.0])},
+        why="Of the differences other − baseline: the mean, the standard deviation s with n − 1, "
+        "and mean ∓ t · s / √n.",
+        edge_cases={
+            "a lucky seed lifts both": {
+                "baseline": np.array([1.0, 9.0]),
+                "other": np.array([2.0, 12.0]),
+                "t": 2.0,
+            },
+        },
+    ),
+)
