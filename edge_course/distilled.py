@@ -35,7 +35,7 @@ class Lesson:
 
     loss: Callable[[nn.Module], Loss]
     per_class: int = 1000
-    epochs: int = 15
+    epochs: int = 12
     hints: bool = False
 
 
@@ -44,7 +44,6 @@ _taught = partial(Distillation, temperature=TEMPERATURE, soft_share=SOFT_SHARE)
 LESSONS = {
     "alone": Lesson(lambda teacher: label_loss),
     "taught": Lesson(_taught),
-    "unlabelled": Lesson(partial(_taught, soft_share=1.0)),
     "features": Lesson(
         lambda teacher: FeatureMatching(teacher, weight=1.0, rest=_taught(teacher)), hints=True
     ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 def distilled_students() -> dict[str, bytes]:
     """Train five students in each way of `distilled.LESSONS`; return their weights in one file.
 
-    About 15 minutes on one core.
+    About ten minutes on one core.
     """
     import safetensors.torch
     import torch
