@@ -8,19 +8,19 @@ numbers. Fang et al. (2023), "DepGraph: Towards Any Structural Pruning".
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
 from edge_course.channel_arithmetic import tied
 from edge_course.channel_trace import Member, Walk
 from edge_course.torch_models import INPUT_SHAPE
 from edge_course.torch_training import one_thread
 
-__all__ = ["Group", "Member", "dependencies", "groups"]
+__all__ = ["Group", "Member", "dependencies", "evaluating", "groups"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,9 @@ def dependencies(
 
     What no layer makes, the network's input, is called "input". See `groups`.
     """
-    graph, modules = _traced(model, shape)
-    walk = Walk(modules)
+    with evaluating(model):
+        graph = _traced(model, shape)
+    walk = Walk(dict(model.named_modules()))
     for node in graph.nodes:
         walk.visit(node)
     labels = tied(len(walk.sizes), walk.ties).tolist()
@@ -87,25 +88,52 @@ def dependencies(
     return found, {names[labels[dimension]] for dimension in walk.fixed}
 
 
-def _traced(model: nn.Module, shape: tuple[int, ...]) -> tuple[fx.Graph, dict[str, nn.Module]]:
-    """Return the network's graph with the shape of every tensor, and its layers."""
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"expected a PyTorch model (torch.nn.Module), got {type(model).__name__}")
-    model = copy.deepcopy(model).eval()  # running it in training mode would move its averages
+def _traced(model: nn.Module, shape: tuple[int, ...]) -> fx.Graph:
+    """Return the network's graph; each node's ``meta`` has the shape of its tensor."""
     try:
-        traced = fx.symbolic_trace(model)
+        graph = fx.Tracer().trace(model)
     except Exception as error:  # whatever a model's own code raises
         raise ValueError(
             f"this network cannot be traced ({error}): its forward must do the same whatever "
             "the numbers are"
         ) from error
-    example = torch.zeros(2, *shape)
     try:
         with torch.no_grad(), one_thread():
-            ShapeProp(traced).propagate(example)
+            _Shapes(model, graph=graph).run(torch.zeros(2, *shape))
     except Exception as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
+        reason = str(error).splitlines()[0]
         raise ValueError(
             f"the network does not take float32 inputs (n, {', '.join(map(str, shape))}): {reason}"
         ) from error
-    return traced.graph, dict(model.named_modules())
+    return graph
+
+
+class _Shapes(fx.Interpreter):
+    """Runs a graph and notes the shape of every result."""
+
+    def run_node(self, n: fx.Node) -> object:
+        result = super().run_node(n)
+        n.meta["shape"] = tuple(result.shape) if isinstance(result, torch.Tensor) else None
+        return result
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Let a network be in evaluation mode inside a ``with`` block.
+
+    In training mode, to run it would move the averages of its normalisations.
+
+    Raises
+    ------
+    ValueError
+        If it is no network.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"expected a PyTorch model (torch.nn.Module), got {type(model).__name__}")
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode

@@ -106,19 +106,19 @@ class Walk:
                 raise _refusal(node, "expected a network with one output")
             self.fixed += [s.dimension for s in self.segments[node.args[0]]]
             return
-        made = node.meta.get("tensor_meta")
-        if not isinstance(getattr(made, "shape", None), torch.Size):
+        shape = node.meta["shape"]
+        if shape is None:
             raise _refusal(node, "it does not return a tensor")
         self.segments[node] = segments = self.through(node)
-        if sum(s.channels * s.width for s in segments) != made.shape[1]:
-            raise _refusal(node, f"its channels do not add up to the {made.shape[1]} it has")
+        if sum(s.channels * s.width for s in segments) != shape[1]:
+            raise _refusal(node, f"its channels do not add up to the {shape[1]} it has")
 
     def through(self, node: fx.Node) -> tuple[Segment, ...]:
         """Return the segments of a node's output."""
         if node.op == "placeholder":
             if self.fixed:
                 raise _refusal(node, "expected a network with one input")
-            segment = self.new(node.meta["tensor_meta"].shape[1])
+            segment = self.new(node.meta["shape"][1])
             self.fixed.append(segment.dimension)
             return (segment,)
         layer = self.modules.get(str(node.target)) if node.op == "call_module" else None
@@ -147,11 +147,9 @@ class Walk:
 
     def combined(self, node: fx.Node, inputs: list[tuple[Segment, ...]]) -> tuple[Segment, ...]:
         """A sum or product, entry by entry: what is added up has to be cut alike."""
-        shapes = [n.meta["tensor_meta"].shape for n in node.all_input_nodes]
+        shapes = [n.meta["shape"] for n in node.all_input_nodes]
         if len({len(shape) for shape in shapes}) > 1:
-            raise _refusal(
-                node, f"it combines the shapes {', '.join(map(str, map(tuple, shapes)))}"
-            )
+            raise _refusal(node, f"it combines the shapes {', '.join(map(str, shapes))}")
         for other in inputs[1:]:
             self.tie(node, inputs[0], other)
         return inputs[0]
@@ -169,7 +167,7 @@ class Walk:
     def concatenated(self, node: fx.Node) -> tuple[Segment, ...]:
         """Tensors joined along their channels: one's stand behind the other's."""
         axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-        dimensions = len(node.meta["tensor_meta"].shape)
+        dimensions = len(node.meta["shape"])
         if axis not in (1, 1 - dimensions):
             raise _refusal(node, f"it joins along axis {axis}, only channels (axis 1) can be")
         parts = node.args[0] if node.args else node.kwargs["tensors"]
@@ -184,11 +182,11 @@ class Walk:
             return self.seen[layer][1]
         name = str(node.target)
         self.check_weights(node, layer)
-        if isinstance(layer, nn.Linear) and len(node.meta["tensor_meta"].shape) != 2:
+        if isinstance(layer, nn.Linear) and len(node.meta["shape"]) != 2:
             raise _refusal(
                 node, "a dense layer is understood behind a flatten only, on (n, inputs)"
             )
-        if isinstance(layer, nn.Conv2d) and len(node.meta["tensor_meta"].shape) != 4:
+        if isinstance(layer, nn.Conv2d) and len(node.meta["shape"]) != 4:
             raise _refusal(node, "expected pictures (n, channels, height, width)")
         if type(layer) in _NORMS or is_depthwise(layer):
             # A depthwise layer can make several channels of each: a block of entries more.
@@ -253,19 +251,17 @@ def _described(segments: tuple[Segment, ...]) -> str:
 
 def _flattened(node: fx.Node, inputs: tuple[Segment, ...]) -> tuple[Segment, ...]:
     """Channel after channel, each with all its places: (n, c, h, w) → (n, c·h·w)."""
-    shape = node.all_input_nodes[0].meta["tensor_meta"].shape
-    made = node.meta["tensor_meta"].shape
-    if tuple(made) != (shape[0], prod(shape[1:])):
-        raise _refusal(
-            node, f"it turns {tuple(shape)} into {tuple(made)}, expected (n, everything)"
-        )
+    shape = node.all_input_nodes[0].meta["shape"]
+    made = node.meta["shape"]
+    if made != (shape[0], prod(shape[1:])):
+        raise _refusal(node, f"it turns {shape} into {made}, expected (n, everything)")
     places = prod(shape[2:])
     return tuple(s._replace(width=s.width * places) for s in inputs)
 
 
 def _averaged(node: fx.Node, inputs: tuple[Segment, ...]) -> tuple[Segment, ...]:
     """The mean over height and width leaves the channels."""
-    shape = node.all_input_nodes[0].meta["tensor_meta"].shape
+    shape = node.all_input_nodes[0].meta["shape"]
     axes = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
     axes = [axes] if isinstance(axes, int) else list(axes or ())
     if len(shape) != 4 or not axes or {axis % 4 for axis in axes} - {2, 3}:

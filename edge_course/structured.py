@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from edge_course.channel_trace import AXES, is_depthwise
 from edge_course.torch_models import INPUT_SHAPE
 from edge_course.torch_training import one_thread
 
+_NORMS = nn.BatchNorm1d, nn.BatchNorm2d
 Kept = Mapping[str, Sequence[int] | np.ndarray]
 
 
@@ -123,35 +124,35 @@ def macs(model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE) -> dict[str,
 
     Taught in: notebooks/11_structured_pruning.ipynb
     """
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"expected a PyTorch model (torch.nn.Module), got {type(model).__name__}")
-    model, counts = copy.deepcopy(model).eval(), {}
+    counts: dict[str, int] = {}
 
-    def hook(name: str):
+    def hook(name: str) -> Callable:
         def count(layer: nn.Module, _: tuple, y: torch.Tensor) -> None:
             if isinstance(layer, nn.Linear):
-                one = measure.dense_macs(layer.in_features, layer.out_features)
-                one *= y[0].numel() // layer.out_features
+                rows = y.numel() // layer.out_features
+                one = rows * measure.dense_macs(layer.in_features, layer.out_features)
             else:
-                channels, height, width = y.shape[1:]
-                size = (height, width, channels)
+                _, channels, height, width = y.shape
+                size = height, width, channels
                 one = measure.conv_macs(size, layer.kernel_size, layer.in_channels, layer.groups)
             counts[name] = counts.get(name, 0) + one
 
         return count
 
-    for name, layer in model.named_modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            layer.register_forward_hook(hook(name))
-        elif next(layer.parameters(recurse=False), None) is not None and not isinstance(
-            layer, nn.BatchNorm1d | nn.BatchNorm2d
-        ):
-            raise ValueError(f"cannot count the layer {name!r}, a {type(layer).__name__}")
+    handles = []
     try:
-        with torch.no_grad(), one_thread():
+        with channel_groups.evaluating(model), torch.no_grad(), one_thread():
+            for name, layer in model.named_modules():
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    handles.append(layer.register_forward_hook(hook(name)))
+                elif list(layer.parameters(recurse=False)) and not isinstance(layer, _NORMS):
+                    raise ValueError(f"cannot count the layer {name!r}, a {type(layer).__name__}")
             model(torch.zeros(1, *shape))
     except RuntimeError as error:
         raise ValueError(
             f"the network does not take float32 inputs {(1, *shape)}: {error}"
         ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
     return counts

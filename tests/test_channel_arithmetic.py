@@ -72,9 +72,7 @@ def test_tied_is_reachability(count: int, data) -> None:
     )
 )
 def test_each_removal_is_the_cheapest_that_leaves_a_channel_in_its_group(channels) -> None:
-    importance, macs, group = (
-        (np.array(row) for row in zip(*channels)) if channels else [np.zeros(0)] * 3
-    )
+    importance, macs, group = np.array(channels, int).reshape(-1, 3).T
     order = removal_order(importance, macs, group).tolist()
     assert len(order) == len(channels) - len(set(group.tolist()))
     left = list(range(len(channels)))
