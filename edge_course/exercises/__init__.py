@@ -18,6 +18,7 @@ from edge_course.exercises import (
     quantization_aware_training,
     quantization_math,
     start_here,
+    structured_pruning,
     train_a_cnn,
     when_conversion_fails,
     why_the_edge,
@@ -39,6 +40,7 @@ EXERCISES: dict[str, Exercise] = {
         quantization_math,
         integer_only_inference,
         quantization_aware_training,
+        structured_pruning,
         distillation,
     )
     for exercise in topic.EXERCISES

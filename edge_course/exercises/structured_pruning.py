@@ -1,0 +1,111 @@
+"""The exercises of notebook 11."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge_course.channel_arithmetic import cut_pair, flattened_columns, removal_order, tied
+from edge_course.check import Exercise
+
+_CHANNELS = st.shared(st.integers(2, 4), key="channels")
+_NUMBERS = st.integers(-9, 9).map(float)
+_ROWS = st.shared(st.integers(2, 5), key="rows")
+
+
+def _some(channels: int) -> st.SearchStrategy:
+    """Some of the channels, at least one, in any order."""
+    kept = st.lists(st.integers(0, channels - 1), min_size=1, unique=True)
+    return kept.map(lambda k: np.array(k, np.int64))
+
+
+def _vector(elements: st.SearchStrategy, dtype: type) -> st.SearchStrategy:
+    return arrays(dtype, _ROWS, elements=elements, fill=st.nothing())
+
+
+EXERCISES = (
+    Exercise(
+        cut_pair,
+        {
+            "weight": _CHANNELS.flatmap(
+                lambda c: arrays(np.float32, (c, 2), elements=_NUMBERS, fill=st.nothing())
+            ),
+            "bias": _CHANNELS.flatmap(
+                lambda c: arrays(np.float32, (c,), elements=_NUMBERS, fill=st.nothing())
+            ),
+            "next_weight": _CHANNELS.flatmap(
+                lambda c: arrays(np.float32, (3, c), elements=_NUMBERS, fill=st.nothing())
+            ),
+            "kept": _CHANNELS.flatmap(_some),
+        },
+        why="A channel is a row of the first weight, an entry of its bias and a column of the next "
+        "weight: all three go, and all three stand in the order of kept.",
+        edge_cases={
+            "two convolutions": {
+                "weight": np.arange(12, dtype=np.float32).reshape(3, 1, 2, 2),
+                "bias": np.array([1, 2, 3], np.float32),
+                "next_weight": np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1),
+                "kept": np.array([2, 0]),
+            },
+        },
+    ),
+    Exercise(
+        flattened_columns,
+        {
+            "kept": st.integers(1, 5).flatmap(_some),
+            "places": st.integers(1, 4),
+        },
+        why="Flattening puts channel after channel: channel c has the columns from c · places to "
+        "c · places + places − 1, and the blocks stand in the order of kept.",
+        edge_cases={
+            "two of three channels with four places": {
+                "kept": np.array([0, 2]),
+                "places": 4,
+            },
+            "nothing stays": {"kept": np.array([], np.int64), "places": 4},
+        },
+    ),
+    Exercise(
+        tied,
+        {
+            "count": st.just(6),
+            "ties": st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=6),
+        },
+        why="Follow the ties as far as they lead: everything in reach gets the smallest number in "
+        "reach; what has no tie keeps its own.",
+        edge_cases={
+            "a chain that is tied from its far end": {
+                "count": 4,
+                "ties": [(2, 3), (1, 2), (0, 1)],
+            },
+            "two groups that are joined late": {
+                "count": 5,
+                "ties": [(0, 1), (3, 4), (4, 1)],
+            },
+            "nothing is tied": {"count": 3, "ties": []},
+        },
+    ),
+    Exercise(
+        removal_order,
+        {
+            "importance": _vector(st.integers(0, 9).map(float), np.float64),
+            "macs": _vector(st.sampled_from([1, 2, 4]), np.int64),
+            "group": _vector(st.integers(0, 1), np.int64),
+        },
+        why="The smallest importance for its cost goes first, of equal ones the first; and of each "
+        "group the channel that would be its last stays out of the list.",
+        edge_cases={
+            "two groups": {
+                "importance": np.array([3.0, 1.0, 8.0, 2.0]),
+                "macs": np.array([1, 1, 4, 4]),
+                "group": np.array([0, 0, 1, 1]),
+            },
+            "equal channels": {
+                "importance": np.array([2.0, 1.0, 1.0]),
+                "macs": np.array([2, 1, 1]),
+                "group": np.array([0, 0, 0]),
+            },
+        },
+    ),
+)
