@@ -33,12 +33,12 @@ def fashion_mnist() -> dict[str, bytes]:
     kept = data.first_of_each_class(train.labels, 1000)
     subset = data.LabelledImages(train.images[kept], train.labels[kept])
     return {
-        "fashion_mnist_train.npz": _npz(subset._asdict()),
-        "fashion_mnist_test.npz": _npz(test._asdict()),
+        "fashion_mnist_train.npz": npz(subset._asdict()),
+        "fashion_mnist_test.npz": npz(test._asdict()),
     }
 
 
-def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+def npz(arrays: dict[str, np.ndarray]) -> bytes:
     """Return an .npz file. NumPy's own would use zlib, whose bytes differ between versions."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
@@ -54,7 +54,7 @@ def _npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 def seed_cnn() -> dict[str, bytes]:
     """Train the seed CNN on the 10,000 images; return its weights and its LiteRT files."""
-    _compute_the_same_everywhere()
+    compute_the_same_everywhere()
     model = train_seed_cnn(SEED)
     return {
         models.SEED_CNN_WEIGHTS: safetensors.numpy.save(models.weights(model)),
@@ -84,7 +84,7 @@ def measure_run_spread(count: int) -> float:
 
     It is how `RUN_SPREAD` was measured; allow 15 seconds for each seed.
     """
-    _compute_the_same_everywhere()
+    compute_the_same_everywhere()
     test = data.fashion_mnist("test")
     images = data.preprocess(test.images)
     shares = []
@@ -95,7 +95,7 @@ def measure_run_spread(count: int) -> float:
     return float(np.std(shares, ddof=1))
 
 
-def _compute_the_same_everywhere() -> None:
+def compute_the_same_everywhere() -> None:
     """Take one thread and no oneDNN: the order of additions, and so the last bit, stays."""
     os.environ.update(TF_ENABLE_ONEDNN_OPTS="0", TF_CPP_MIN_LOG_LEVEL="3")
     import tensorflow as tf
@@ -129,7 +129,7 @@ def depthwise_cnn_litert() -> dict[str, bytes]:
     """Return the trained depthwise-separable CNN as LiteRT files, by way of ONNX and Keras."""
     from edge_course import in_pytorch, onnx_to_keras, process
 
-    _compute_the_same_everywhere()
+    compute_the_same_everywhere()
     with process.another() as call:
         exported = call(in_pytorch.export, "depthwise_cnn")
     model = onnx_to_keras.translate(exported)

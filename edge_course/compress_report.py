@@ -1,0 +1,144 @@
+"""What the shipped compressed networks cost beside the seed CNN: bytes, accuracy, latency."""
+
+from __future__ import annotations
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+
+from edge_course import data, litert, measure
+from edge_course.budget import AIM, REQUIRED, Budget, Measured, missed, paired_difference
+from edge_course.recipes_compress import FILES, PREDICTIONS, SEEDS
+
+REFERENCE = "seed_cnn_float32.tflite"
+NAMES = {"smaller": "times smaller", "points": "points lost", "faster": "times faster"}
+
+
+class Accuracies(NamedTuple):
+    """The accuracies on the test images, one for each seed, and their difference.
+
+    Attributes
+    ----------
+    compressed, reference : float64 (seeds,), from 0 to 1.
+    difference, low, high : the mean of the compressed less that of the seed CNN, and its 95 %
+        interval over test pictures.
+    """
+
+    compressed: np.ndarray
+    reference: np.ndarray
+    difference: float
+    low: float
+    high: float
+
+
+def reference_classes() -> np.ndarray:
+    """Return what the seed CNNs trained from `SEEDS` predict, uint8 (seeds, 10000).
+
+    Raises
+    ------
+    edge_course.data.DataError
+        If the file is missing or altered.
+    """
+    with np.load(io.BytesIO(data.read(PREDICTIONS)), allow_pickle=False) as arrays:
+        if tuple(arrays["seeds"]) != SEEDS:
+            raise data.DataError(f"{PREDICTIONS} is of the seeds {arrays['seeds']}, not {SEEDS}")
+        return arrays["classes"]
+
+
+def accuracies() -> Accuracies:
+    """Return the accuracies of the shipped files, computed by LiteRT on all test images.
+
+    Raises
+    ------
+    edge_course.data.DataError
+        If a file is missing or altered.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    test = data.fashion_mnist("test")
+    images = data.preprocess(test.images)
+    classes = np.stack([litert.Runner(data.read(name)).predict(images) for name in FILES])
+    right, reference = classes == test.labels, reference_classes() == test.labels
+    return Accuracies(
+        right.mean(axis=1), reference.mean(axis=1), *paired_difference(right, reference)
+    )
+
+
+def latency(seconds: float = 3.0) -> measure.Latency:
+    """Time the seed CNN in float32 and the compressed files in turn: one picture, one thread.
+
+    Parameters
+    ----------
+    seconds : time to spend, roughly.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    x = data.preprocess(data.fashion_mnist("test").images[:1])
+    runs = {name: litert.Runner(data.read(name)).invoker(x) for name in (REFERENCE, *FILES)}
+    return measure.latency(runs, seconds=seconds)
+
+
+def measured(found: Accuracies, timed: measure.Latency) -> Measured:
+    """Return the three numbers of the budget: of the largest file, and of the slowest."""
+    sizes = [measure.file_bytes(data.read(name)) for name in FILES]
+    return Measured(
+        smaller=measure.file_bytes(data.read(REFERENCE)) / max(sizes),
+        points=-100 * found.difference,
+        faster=min(timed.ratio(REFERENCE, name).median for name in FILES),
+    )
+
+
+def table(now: Measured, budgets: dict[str, Budget] | None = None) -> str:
+    """Return the three numbers beside each budget, and by how much it is met or missed.
+
+    Parameters
+    ----------
+    now : what was measured.
+    budgets : name → budget; by default what the course requires and what it aims at.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    lines = [f"{'':16}{'measured':>9}"]
+    budgets = {"at least": REQUIRED, "aim": AIM} if budgets is None else budgets
+    for part, name in NAMES.items():
+        value = getattr(now, part)
+        line = f"{name:16}{value:9.2f}"
+        for title, budget in budgets.items():
+            limit = getattr(budget, part)
+            short = missed(now, budget).get(part)
+            if part == "points":
+                verdict = f"{limit - value:.2f} to spare" if short is None else f"{short:.2f} over"
+                title = "at most"
+            else:
+                verdict = "met" if short is None else f"missed by {1 - 1 / short:.0%}"
+            line += f"   {title} {limit:g}: {verdict}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def report(seconds: float = 3.0) -> str:
+    """Return everything about the shipped files as text: sizes, accuracies, latencies, verdict.
+
+    Parameters
+    ----------
+    seconds : to spend on timing.
+    """
+    found, timed = accuracies(), latency(seconds)
+    lines = [f"{'file':28}{'bytes':>10}{'gzip':>10}{'accuracy':>10}   µs for a picture"]
+    shares = dict(zip(FILES, found.compressed, strict=True))
+    shares[REFERENCE] = found.reference[0]
+    for name in (REFERENCE, *FILES):
+        content = data.read(name)
+        sizes = f"{measure.file_bytes(content):10,}{measure.gzip_bytes(content):10,}"
+        lines.append(f"{name:28}{sizes}{shares[name]:10.2%}   {timed.microseconds(name)}")
+    lines += [
+        "",
+        f"seed CNN, seeds {SEEDS}: " + ", ".join(f"{share:.2%}" for share in found.reference),
+        f"compressed, seeds {SEEDS}: " + ", ".join(f"{share:.2%}" for share in found.compressed),
+        f"compressed less seed CNN: {100 * found.difference:+.2f} points, "
+        f"95 % interval {100 * found.low:+.2f} to {100 * found.high:+.2f}",
+        "",
+        table(measured(found, timed)),
+    ]
+    return "\n".join(lines)
