@@ -14,7 +14,7 @@ from edge_course.channel_arithmetic import checked_kept, flattened_columns
 from edge_course.channel_groups import Group
 from edge_course.channel_trace import AXES, is_depthwise
 from edge_course.torch_models import INPUT_SHAPE
-from edge_course.torch_training import one_thread
+from edge_course.torch_training import as_tensor, one_thread
 
 _NORMS = nn.BatchNorm1d, nn.BatchNorm2d
 Kept = Mapping[str, Sequence[int] | np.ndarray]
@@ -99,6 +99,43 @@ def _select(layer: nn.Module, axis: int, parts: list[tuple[int, int, np.ndarray]
 def _entries(layer: nn.Module) -> int:
     """Return the entries of the axis of a layer's own channels; a norm may have no weight."""
     return layer.num_features if layer.weight is None else len(layer.weight)
+
+
+def refresh_averages(model: nn.Module, images: np.ndarray, *, batch: int = 500) -> nn.Module:
+    """Return a copy whose normalisations have averages of what they see now; no weight changes.
+
+    Batch normalisation subtracts a mean and divides by a spread that were averaged in
+    training. Where channels before it are gone, its inputs have others. Li et al. (2020),
+    "EagleEye: Fast Sub-net Evaluation for Efficient Neural Network Pruning".
+
+    Parameters
+    ----------
+    model : in evaluation mode; without batch normalisation, the copy computes the same.
+    images : training pictures, float32 (n, 28, 28, 1) from 0 to 1.
+    batch : pictures at a time; each batch counts the same.
+
+    Raises
+    ------
+    ValueError
+        If the model is in training mode, or the pictures are of another shape or dtype.
+
+    Taught in: notebooks/11_structured_pruning.ipynb
+    """
+    if model.training:
+        raise ValueError("the model is in training mode: call eval() when it is trained")
+    fresh = copy.deepcopy(model)
+    norms = [layer for layer in fresh.modules() if isinstance(layer, _NORMS)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain average of all batches
+        norm.train()
+    with torch.no_grad(), one_thread():
+        for part in as_tensor(images).split(batch):
+            fresh(part)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return fresh.eval()
 
 
 def macs(model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE) -> dict[str, int]:

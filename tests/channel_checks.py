@@ -490,3 +490,28 @@ def uncountable(kind: str) -> None:
         structured.macs("seed_cnn")
     if kind == "group":
         channel_choice.Cost(torch_models.seed_cnn()).left({"scores": 3})
+
+
+def refreshed(training: bool = False) -> list[bool]:
+    """Whether the averages are those of what a normalisation sees, and nothing else changed."""
+    torch.manual_seed(0)
+    model = torch_models.trained_depthwise_cnn().train(training)
+    images = np.random.default_rng(0).random((40, 28, 28, 1), np.float32)
+    before = copy.deepcopy(model)
+    fresh = structured.refresh_averages(model, images, batch=20)
+    with torch.no_grad():
+        y = fresh.stem.conv(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+        parts = y.split(20)
+        mean = torch.stack([part.mean((0, 2, 3)) for part in parts]).mean(0)
+        variance = torch.stack([part.var((0, 2, 3)) for part in parts]).mean(0)
+    weights = zip(model.parameters(), fresh.parameters(), strict=True)
+    return [
+        torch.allclose(fresh.stem.norm.running_mean, mean, atol=1e-6),
+        torch.allclose(fresh.stem.norm.running_var, variance, rtol=1e-4),
+        all(torch.equal(a, b) for a, b in weights),
+        same(before, model),
+        not any(layer.training for layer in fresh.modules()),
+        fresh.stem.norm.momentum == model.stem.norm.momentum,
+        same(torch_models.trained_seed_cnn(),
+             structured.refresh_averages(torch_models.trained_seed_cnn(), images)),
+    ]  # fmt: skip

@@ -248,3 +248,12 @@ def test_multiply_accumulates_of_the_course_networks(call) -> None:
     for name, expected in (("seed_cnn", 888_192), ("depthwise_cnn", 1_158_144)):
         model = getattr(torch_models, name)
         assert sum(call(structured.macs, call(model)).values()) == expected
+
+
+def test_averages_are_measured_anew_and_weights_stay(call) -> None:
+    assert call(channel_checks.refreshed) == [True] * 7
+
+
+def test_averages_of_a_network_in_training_are_refused(call) -> None:
+    with pytest.raises(ValueError, match="in training mode: call eval"):
+        call(channel_checks.refreshed, True)
