@@ -11,7 +11,7 @@ import numpy as np
 from edge_course import nn
 
 
-def soft_targets(logits: np.ndarray, temperature: float) -> np.ndarray:
+def soften(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Return scores as softened probabilities: softmax(z / T) in every row.
 
     T = 1 is the ordinary softmax. A larger T pulls all classes towards the same probability,
@@ -152,7 +152,7 @@ def _both(
             f"expected scores of the same pictures and classes, got the student's of shape "
             f"{np.shape(student)} and the teacher's of shape {np.shape(teacher)}"
         )
-    return soft_targets(teacher, temperature), soft_targets(student, temperature)
+    return soften(teacher, temperature), soften(student, temperature)
 
 
 def _log_softmax(z: np.ndarray) -> np.ndarray:

@@ -35,8 +35,8 @@ def by_hand(student: np.ndarray, teacher: np.ndarray, temperature: float) -> flo
 
 def test_closed_forms() -> None:
     logits = np.array([[math.log(8), math.log(1)]])
-    assert np.allclose(soft_targets.soft_targets(logits, 1), [[8 / 9, 1 / 9]])
-    assert np.allclose(soft_targets.soft_targets(logits, 3), [[2 / 3, 1 / 3]])  # cube root of 8
+    assert np.allclose(soft_targets.soften(logits, 1), [[8 / 9, 1 / 9]])
+    assert np.allclose(soft_targets.soften(logits, 3), [[2 / 3, 1 / 3]])  # cube root of 8
     # Two classes, the student undecided: log 2 less the entropy of the teacher.
     entropy = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
     found = soft_targets.soft_loss(np.zeros((1, 2)), logits, 3)
@@ -103,7 +103,7 @@ def test_t_squared_keeps_the_size_of_the_gradient(scores, temperature: float) ->
 @given(two_scores(), TEMPERATURES, st.floats(1.5, 10))
 def test_a_higher_temperature_softens_and_keeps_the_order(scores, temperature, factor) -> None:
     logits = scores[0]
-    cool, warm = (soft_targets.soft_targets(logits, t) for t in (temperature, factor * temperature))
+    cool, warm = (soft_targets.soften(logits, t) for t in (temperature, factor * temperature))
     assert np.allclose(cool.sum(axis=1), 1) and np.allclose(warm.sum(axis=1), 1)
     assert (warm.max(axis=1) <= cool.max(axis=1) + 1e-12).all()
     assert (warm.min(axis=1) >= cool.min(axis=1) - 1e-12).all()
@@ -126,7 +126,7 @@ def test_mixed_loss_lies_between_its_two_parts(scores, temperature, share, draw)
 def test_impossible_temperatures_are_refused(temperature: float) -> None:
     z = np.zeros((2, 3))
     for call in (
-        lambda: soft_targets.soft_targets(z, temperature),
+        lambda: soft_targets.soften(z, temperature),
         lambda: soft_targets.soft_loss(z, z, temperature),
         lambda: soft_targets.soft_loss_gradient(z, z, temperature),
         lambda: soft_targets.distillation_loss(z, z, np.array([0, 1]), temperature, 0.5),

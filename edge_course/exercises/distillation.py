@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from edge_course.check import Exercise
 from edge_course.paired import paired_interval
-from edge_course.soft_targets import distillation_loss, soft_loss_gradient, soft_targets
+from edge_course.soft_targets import distillation_loss, soft_loss_gradient, soften
 
 _SHAPE = st.shared(st.tuples(st.integers(1, 2), st.integers(2, 3)), key="pictures and classes")
 _SCORES = arrays(np.float64, _SHAPE, elements=st.integers(-6, 6), fill=st.nothing())
@@ -24,7 +24,7 @@ _ONE_PICTURE = {
 
 EXERCISES = (
     Exercise(
-        soft_targets,
+        soften,
         {"logits": _SCORES, "temperature": _TEMPERATURE},
         why="exp(z / T), divided by its sum over the row; the largest score of a row may be "
         "subtracted first, so that exp never overflows.",

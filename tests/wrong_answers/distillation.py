@@ -8,7 +8,7 @@ def _softmax(z):
     return e / e.sum(axis=1, keepdims=True)
 
 
-# soft_targets
+# soften
 
 
 def forgets_the_temperature(logits, temperature):
@@ -199,7 +199,7 @@ def returns_the_error_as_deviation(baseline, other, t):
 
 
 WRONG = {
-    "soft_targets": [
+    "soften": [
         forgets_the_temperature,
         multiplies_by_the_temperature,
         divides_the_probabilities,
