@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from math import ceil
 
 import numpy as np
 from torch import nn
@@ -118,12 +119,15 @@ def keep_macs(
     importances: Mapping[str, np.ndarray],
     share: float,
     *,
+    least: float = 0.25,
     shape: tuple[int, ...] = INPUT_SHAPE,
 ) -> dict[str, np.ndarray]:
     """Return the channels that stay when those go first that matter least for what they cost.
 
     All groups compete, see `channel_arithmetic.removal_order`; the cost is that of
     `Cost.of_channel`. Channels go until at most the share of the multiply-accumulates is left.
+    Importance and cost are those in the whole network. They say too little about the last
+    channels of a group, through which all has to pass: some of each group stay in any case.
 
     Parameters
     ----------
@@ -131,6 +135,7 @@ def keep_macs(
     importances : name of a group → importance of its channels, real numbers (channels,), to be
         compared with those of other groups. Groups that are left out keep all channels.
     share : of the multiply-accumulates, above 0 and at most 1.
+    least : the share of each group's channels, rounded up, that stays; from 0 to 1.
     shape : of one input, (channels, height, width) or (features,).
 
     Returns
@@ -147,6 +152,8 @@ def keep_macs(
     """
     if not 0 < share <= 1:
         raise ValueError(f"expected a share to keep above 0 and at most 1, got {share}")
+    if not 0 <= least <= 1:
+        raise ValueError(f"expected a least share of each group from 0 to 1, got {least}")
     scores, cost = _finite(importances), Cost(model, shape=shape)
     for name, values in scores.items():
         if len(values) != (expected := cost.channels(name)):
@@ -155,6 +162,10 @@ def keep_macs(
     channel = np.concatenate([np.arange(len(values)) for values in scores.values()])
     each = np.array([cost.of_channel(name) for name in scores])[group]
     order = removal_order(np.concatenate(list(scores.values())), each, group)
+    for i, values in enumerate(scores.values()):
+        # The last of the group in the order go last; one more is in no order at all.
+        places = np.flatnonzero(group[order] == i)
+        order = np.delete(order, places[len(values) - max(1, ceil(least * len(values))) :])
 
     def left(gone: int) -> dict[str, np.ndarray]:
         stays = np.isin(np.arange(len(group)), order[:gone], invert=True)
@@ -167,8 +178,8 @@ def keep_macs(
     gone = bisect_left(range(len(order)), True, key=enough)
     if not enough(gone):
         raise ValueError(
-            f"with one channel left in each group, more than {share:.1%} of the "
-            "multiply-accumulates remain: choose a larger share"
+            f"with the fewest channels allowed in each group, more than {share:.1%} of the "
+            "multiply-accumulates remain: choose a larger share, or let least be smaller"
         )
     return left(gone)
 

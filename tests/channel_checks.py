@@ -455,11 +455,13 @@ def importances(kind: str) -> dict[str, np.ndarray]:
     )  # fmt: skip
 
 
-def kept_macs(name: str, share: float, wrong: dict | None = None) -> tuple[dict, float]:
+def kept_macs(
+    name: str, share: float, given: dict | None = None, least: float = 0.25
+) -> tuple[dict, float]:
     """Which channels stay, and the share of the multiply-accumulates that really does."""
     model = getattr(torch_models, f"trained_{name}")()
-    scores = channel_choice.group_importance(model, "magnitude") if wrong is None else wrong
-    kept = channel_choice.keep_macs(model, scores, share)
+    scores = channel_choice.group_importance(model, "magnitude") if given is None else given
+    kept = channel_choice.keep_macs(model, scores, share, least=least)
     small = structured.cut(model, kept)
     total = sum(structured.macs(model).values())
     return kept, sum(structured.macs(small).values()) / total

@@ -200,6 +200,21 @@ def test_wrong_importances_are_refused(scores: dict, expected: str) -> None:
         channel_choice.keep_share(scores, 0.5)
 
 
+@pytest.mark.parametrize("least", [-0.1, 1.5])
+def test_the_least_share_is_from_zero_to_one(call, least: float) -> None:
+    with pytest.raises(ValueError, match="least share of each group from 0 to 1"):
+        call(channel_checks.kept_macs, "seed_cnn", 0.5, None, least)
+
+
+@pytest.mark.parametrize("least", [0, 0.5, 1])
+def test_a_least_share_of_each_group_stays(call, least: float) -> None:
+    scores = {"conv": np.zeros(32), "hidden": np.ones(128)}
+    kept, _ = call(channel_checks.kept_macs, "seed_cnn", max(0.035, least), scores, least)
+    assert len(kept["conv"]) >= max(1, 32 * least)
+    if least < 1:  # the unimportant group is emptied first, as far as it is allowed
+        assert len(kept["conv"]) == max(1, 32 * least) and len(kept["hidden"]) > 32
+
+
 def test_a_multiple_is_at_least_one() -> None:
     with pytest.raises(ValueError, match="multiple of at least 1, got 0"):
         channel_choice.keep_share({"a": [1.0]}, 0.5, multiple=0)
@@ -210,7 +225,8 @@ def test_a_multiple_is_at_least_one() -> None:
 def test_a_budget_of_multiply_accumulates_is_kept_and_used(call, name: str, share: float) -> None:
     kept, left = call(channel_checks.kept_macs, name, share)
     assert left <= share
-    assert all(len(channels) for channels in kept.values())
+    sizes = {name: channels for name, (channels, _) in call(channel_checks.described, name).items()}
+    assert all(sizes[group] / 4 <= len(kept[group]) <= sizes[group] for group in sizes)
     if share < 1:
         assert not call(channel_checks.one_more_would_do, name, share)
 
@@ -218,7 +234,7 @@ def test_a_budget_of_multiply_accumulates_is_kept_and_used(call, name: str, shar
 @pytest.mark.parametrize(
     ("scores", "share", "expected"),
     [
-        (None, 1e-4, r"more than 0.0% of the multiply-accumulates remain: choose a larger"),
+        (None, 1e-4, r"more than 0.0% of the multiply-accumulates remain: choose a larger share"),
         ({"conv": np.ones(31)}, 0.5, "conv has 32 channels, got 31 importances"),
         ({"scores": np.ones(10)}, 0.5, "no group 'scores' that can be cut; there is: conv, hidden"),
     ],
