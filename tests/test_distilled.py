@@ -1,0 +1,108 @@
+"""The students of notebook 12: pairs that differ in their lesson only, and a gain beyond luck."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from edge_course import data, distilled, paired, students, torch_training
+from edge_course.distill import Distillation, FeatureMatching
+
+
+@pytest.fixture
+def small_lessons(monkeypatch: pytest.MonkeyPatch) -> dict[str, distilled.Lesson]:
+    """The lessons with 130 pictures and two epochs."""
+    small = {n: replace(lesson, per_class=13, epochs=2) for n, lesson in distilled.LESSONS.items()}
+    monkeypatch.setattr(distilled, "LESSONS", small)
+    images, labels = data.fashion_mnist("train")
+    few = data.LabelledImages(images[:400], labels[:400])
+    monkeypatch.setattr(data, "fashion_mnist", lambda split: few)  # read once
+    return small
+
+
+def weights(model: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([tensor.double().flatten() for tensor in model.state_dict().values()])
+
+
+def test_the_same_seed_gives_the_same_student_and_another_lesson_another(small_lessons) -> None:
+    found = {name: weights(distilled.train(name, 3)) for name in small_lessons}
+    assert torch.equal(found["alone"], weights(distilled.train("alone", 3)))
+    assert not torch.equal(found["alone"], weights(distilled.train("alone", 4)))
+    assert not torch.equal(found["alone"], found["taught"])
+    assert not torch.equal(found["taught"], found["features"])
+    # Here the two lessons differ in nothing but their number of pictures, which is the same now.
+    assert torch.equal(found["alone"], found["few_alone"])
+
+
+def test_pairs_differ_in_nothing_but_the_loss(small_lessons) -> None:
+    """With features of weight 0 and a share of 0, both are the student that learned alone."""
+    alone = weights(distilled.train("alone", 5))
+    small_lessons["taught"] = replace(
+        small_lessons["taught"], loss=partial(Distillation, soft_share=0.0)
+    )
+    small_lessons["features"] = replace(
+        small_lessons["features"], loss=lambda teacher: FeatureMatching(teacher, weight=0.0)
+    )
+    for name in ("taught", "features"):
+        torch.testing.assert_close(weights(distilled.train(name, 5)), alone, atol=1e-6, rtol=1e-6)
+
+
+def test_the_lessons_ask_the_teacher_where_they_say_so() -> None:
+    for name, lesson in distilled.LESSONS.items():
+        loss = lesson.loss(students.pocket_cnn().eval())
+        asks = isinstance(loss, Distillation | FeatureMatching)
+        assert asks == (name not in ("alone", "few_alone"))
+        if isinstance(loss, Distillation):
+            assert (loss.temperature, loss.soft_share) == (2.0, 0.9)
+
+
+@pytest.mark.parametrize(
+    "call", [lambda: distilled.train("self", 0), lambda: distilled.trained("")]
+)
+def test_an_unknown_lesson_names_those_that_there_are(call) -> None:
+    with pytest.raises(ValueError, match=r"there is no lesson '.*'; there are: alone, taught"):
+        call()
+
+
+def test_no_epoch_is_refused(small_lessons) -> None:
+    with pytest.raises(ValueError, match="expected at least 1 epoch, got 0"):
+        distilled.train("few_alone", 0, epochs=0)
+
+
+def test_the_file_holds_every_student_and_nothing_else() -> None:
+    tensors = safetensors.torch.load(data.read(distilled.WEIGHTS))
+    state = students.pocket_cnn().state_dict()
+    expected = {
+        f"{name}.{seed}.{key}": (tensor.dtype, tensor.shape)
+        for name in distilled.LESSONS
+        for seed in distilled.SEEDS
+        for key, tensor in state.items()
+    }
+    assert {key: (tensor.dtype, tensor.shape) for key, tensor in tensors.items()} == expected
+
+
+@pytest.fixture(scope="module")
+def accuracies() -> dict[str, np.ndarray]:
+    """Each lesson → the share of the 10,000 test images that each of its students gets right."""
+    test = data.fashion_mnist("test")
+    images = data.preprocess(test.images)
+    return {
+        name: np.array(
+            [
+                np.mean(torch_training.scores(student, images).argmax(axis=1) == test.labels)
+                for student in distilled.trained(name)
+            ]
+        )
+        for name in ("alone", "taught", "few_alone", "few_taught")
+    }
+
+
+@pytest.mark.parametrize("names", [("alone", "taught"), ("few_alone", "few_taught")])
+def test_the_gain_over_five_seeds_is_more_than_luck(accuracies, names) -> None:
+    assert [len(accuracies[name]) for name in names] == [5, 5]
+    gain = paired.gain(*(accuracies[name] for name in names))
+    assert gain.low > 0
+    assert gain.mean < 0.05
