@@ -70,7 +70,9 @@ def compress(
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """
-    quantized = qat.QuantizedNetwork(student)  # refuses other networks before time is spent
+    qat.QuantizedNetwork(student)  # refuses other networks before time is spent
+    if min(epochs, fine_epochs) < 1:
+        raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
     lesson = distill.Distillation(teacher)
     settings = {"loss": lesson, "augment": True}
     torch_training.fit(student, images, labels, epochs=epochs, rate=RATE, **settings)

@@ -82,6 +82,7 @@ def export(
         raise ValueError(f"the template is of another network: expected {wanted}, got {found}")
     changed = {graph.inputs[0]: _activation(graph.tensors[graph.inputs[0]], first.output)}
     small = set()
+    _copy_codes(graph, changed)
     for step, operator in zip(steps, computed, strict=True):
         _check_settings(step, operator)
         out = operator.outputs[0]

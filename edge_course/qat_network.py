@@ -103,13 +103,23 @@ class QuantizedLayer(nn.Module):
             )
         return self.output(self.activation(y))
 
-    def step(self, input_scale: np.ndarray) -> Step:
-        """Return the layer's integers for the file."""
+    def step(self, input_scale: np.ndarray, channels: int = 0) -> Step:
+        """Return the layer's integers for the file.
+
+        Parameters
+        ----------
+        input_scale : of the activation that the layer reads.
+        channels : of the picture in front of a dense layer, if there is one: LiteRT counts its
+            numbers place by place, PyTorch channel by channel.
+        """
         with torch.no_grad():
             weight, bias = (t.numpy() for t in self.weight_and_bias())
         codes = self.weight_parameters(torch.from_numpy(weight))
         quantized = quant.quantize_bits(weight, *codes, self.bits, narrow=True)
         operator, settings = "FULLY_CONNECTED", ()
+        if channels:
+            units = len(quantized)
+            quantized = quantized.reshape(units, channels, -1).swapaxes(1, 2).reshape(units, -1)
         if self.norm is not None:
             settings = tuple(zip(("strideH", "strideW"), self.layer.stride, strict=True))
             depthwise = self.layer.groups > 1
@@ -155,7 +165,8 @@ class QuantizedNetwork(nn.Module):
 
     Parameters
     ----------
-    model : trained: a stem, blocks, pool, flatten and scores; it stays as it is.
+    model : trained: a stem, blocks, flatten and scores, and usually a pool before flatten; it stays
+        as it is.
     bits : of the weights of every layer, 2 to 8; `set_bits` changes some.
 
     Raises
@@ -172,20 +183,23 @@ class QuantizedNetwork(nn.Module):
         super().__init__()
         found = [name for name, _ in model.named_children()]
         names = [name for name in found if name.startswith("block")]
-        if found != ["stem", *names, "pool", "flatten", "scores"]:
+        pool = ["pool"] if "pool" in found else []
+        if found != ["stem", *names, *pool, "flatten", "scores"]:
             raise TypeError(f"expected torch_models.depthwise_cnn, got layers called {found}")
         model = copy.deepcopy(model)
         self.input = Range()
         self.stem = _layer(model.stem, bits)
         blocks = [(name, QuantizedBlock(model.get_submodule(name), bits)) for name in names]
         self.blocks = nn.Sequential(OrderedDict(blocks))
-        self.pool = Range()
+        self.pool = Range() if pool else None
         self.scores = QuantizedLayer(model.scores, None, nn.Identity(), bits)
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the scores."""
         last = self.blocks(self.stem(self.input(x)))
+        if self.pool is None:  # flattening moves codes and changes none
+            return self.scores(last._replace(values=last.values.flatten(1))).values
         return self.scores(self.pool(last.values.mean(dim=(2, 3)))).values
 
     def layers(self) -> dict[str, QuantizedLayer]:
@@ -241,5 +255,8 @@ class QuantizedNetwork(nn.Module):
             if block.sum:
                 yield Step("ADD", block.sum.codes, ACTIVATIONS[type(block.activation)])
                 scale = block.sum.codes.scale
+        if self.pool is None:
+            yield self.scores.step(scale, self.blocks[-1].pointwise.layer.out_channels)
+            return
         yield Step("MEAN", self.pool.codes)
         yield self.scores.step(self.pool.codes.scale)

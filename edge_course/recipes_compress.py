@@ -52,7 +52,7 @@ def compressed() -> dict[str, bytes]:
     with process.another() as call:
         for seed, name in zip(SEEDS, FILES, strict=True):
             torch.manual_seed(seed)
-            student = students.pocket_cnn()
+            student = students.swift_cnn()
             made = compress.compress(student, teacher, images, train.labels, call)
             files[name] = made.file
             steps["taught"].append(torch_training.scores(student, unseen).argmax(axis=1))
@@ -76,7 +76,7 @@ def compressed_alone() -> dict[str, bytes]:
     rows = []
     for seed in SEEDS:
         torch.manual_seed(seed)
-        student = students.pocket_cnn()
+        student = students.swift_cnn()
         settings = {"epochs": compress.EPOCHS, "rate": compress.RATE, "augment": True}
         torch_training.fit(student, images, train.labels, **settings)
         rows.append(torch_training.scores(student, unseen).argmax(axis=1))

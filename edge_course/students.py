@@ -7,13 +7,19 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from edge_course.torch_models import SeparableBlock, conv_norm
+from edge_course.torch_models import INPUT_SHAPE, SeparableBlock, conv_norm
 
 CLASSES = 10
+SIZE = INPUT_SHAPE[-1]  # pixels along height and width
 
 
 def student(
-    channels: int, blocks: Sequence[tuple[int, int]], *, stem: int = 3, stride: int = 2
+    channels: int,
+    blocks: Sequence[tuple[int, int]],
+    *,
+    stem: int = 3,
+    stride: int = 2,
+    pool: bool = True,
 ) -> nn.Sequential:
     """Return an untrained student: a stem, separable blocks, the mean, a dense layer.
 
@@ -28,6 +34,8 @@ def student(
         A block of stride 1 that keeps the number of channels adds its input.
     stem : height and width of the stem's kernel, odd.
     stride : of the stem.
+    pool : hand the mean over each channel to the dense layer; else all numbers, so that it
+        knows where in the picture something is, for more weights.
 
     Returns
     -------
@@ -52,20 +60,33 @@ def student(
             f"blocks {blocks}, a kernel of {stem} and a stride of {stride} in the stem"
         )
     layers = OrderedDict(stem=conv_norm(1, channels, stem, stride=stride, activation=nn.ReLU6()))
+    size = -(-SIZE // stride)
     for number, (channels_out, block_stride) in enumerate(blocks, 1):
         layers[f"block{number}"] = SeparableBlock(channels, channels_out, stride=block_stride)
-        channels = channels_out
-    layers["pool"] = nn.AdaptiveAvgPool2d(1)
+        channels, size = channels_out, -(-size // block_stride)
+    if pool:
+        layers["pool"], size = nn.AdaptiveAvgPool2d(1), 1
     layers["flatten"] = nn.Flatten()
-    layers["scores"] = nn.Linear(channels, CLASSES)
+    layers["scores"] = nn.Linear(channels * size * size, CLASSES)
     return nn.Sequential(layers)
 
 
 def pocket_cnn() -> nn.Sequential:
-    """Return the course's student, untrained: 5,546 parameters.
+    """Return the student of distillation, untrained: 5,546 parameters.
 
     28 × 28 pixels become 14 × 14 places in the stem and 7 × 7 in the first block.
 
     Taught in: notebooks/12_distillation.ipynb
     """
     return student(16, [(32, 2), (32, 1), (64, 1)])
+
+
+def swift_cnn() -> nn.Sequential:
+    """Return the student of the compression pipeline, untrained: 10,378 parameters.
+
+    28 × 28 pixels become 14 × 14 places in the stem and 5 × 5 in the first block. The dense
+    layer reads all 25 places, which takes most of the weights and hardly any time.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    return student(16, [(32, 3), (32, 1)], pool=False)

@@ -136,6 +136,7 @@ def with_all_outputs(model: bytes | str | os.PathLike) -> bytes:
 
 
 def operator_name(file: Any, operator: Any) -> str:
+    """Return what the schema calls an operator of a file, both as the schema's own objects."""
     from ai_edge_litert.schema_py_generated import BuiltinOperator
 
     names = {code: name for name, code in vars(BuiltinOperator).items()}

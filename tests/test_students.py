@@ -29,6 +29,12 @@ def test_shapes_and_parameters(call) -> None:
     assert parameters == stem + block1 + block2 + 6 * 10 + 10
 
 
+def test_without_a_pool_the_dense_layer_reads_every_place(call) -> None:
+    names, found, _ = call(shapes, 4, [(6, 3), (8, 2)], stride=3, pool=False)
+    assert names == ["stem", "block1", "block2", "flatten", "scores"]
+    assert found == [(2, 4, 10, 10), (2, 6, 4, 4), (2, 8, 2, 2), (2, 32), (2, 10)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "settings"),
     [
@@ -46,11 +52,12 @@ def test_impossible_students_are_refused(call, arguments: tuple, settings: dict)
         call(shapes, *arguments, **settings)
 
 
-def parameters() -> int:
+def parameters() -> list[int]:
     from edge_course import students
 
-    return sum(p.numel() for p in students.pocket_cnn().parameters())
+    networks = students.pocket_cnn(), students.swift_cnn()
+    return [sum(p.numel() for p in network.parameters()) for network in networks]
 
 
-def test_the_courses_student_has_as_many_parameters_as_it_says(call) -> None:
-    assert call(parameters) == 5546
+def test_the_courses_students_have_as_many_parameters_as_they_say(call) -> None:
+    assert call(parameters) == [5546, 10378]
