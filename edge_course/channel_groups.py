@@ -8,8 +8,6 @@ numbers. Fang et al. (2023), "DepGraph: Towards Any Structural Pruning".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +16,7 @@ from torch import fx, nn
 from edge_course.channel_arithmetic import tied
 from edge_course.channel_trace import Member, Walk
 from edge_course.torch_models import INPUT_SHAPE
-from edge_course.torch_training import one_thread
+from edge_course.torch_training import evaluating, one_thread
 
 __all__ = ["Group", "Member", "dependencies", "evaluating", "groups"]
 
@@ -115,25 +113,3 @@ class _Shapes(fx.Interpreter):
         result = super().run_node(n)
         n.meta["shape"] = tuple(result.shape) if isinstance(result, torch.Tensor) else None
         return result
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Let a network be in evaluation mode inside a ``with`` block.
-
-    In training mode, to run it would move the averages of its normalisations.
-
-    Raises
-    ------
-    ValueError
-        If it is no network.
-    """
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"expected a PyTorch model (torch.nn.Module), got {type(model).__name__}")
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in training.items():
-            module.training = mode

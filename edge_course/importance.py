@@ -53,7 +53,7 @@ def of_weights(
 
     Parameters
     ----------
-    model : in evaluation mode.
+    model : computes in evaluation mode for this, whatever its mode is.
     kind : one of
 
         * "magnitude": |w|. Han et al. (2015), "Learning both Weights and Connections".
@@ -78,8 +78,8 @@ def of_weights(
     Raises
     ------
     ValueError
-        If there is no such kind, the model is in training mode or has nothing to prune, or
-        pictures or labels are missing or of another shape or dtype.
+        If there is no such kind, the model has nothing to prune, or pictures or labels are
+        missing or of another shape or dtype.
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
@@ -118,7 +118,7 @@ def of_channels(
 
     Parameters
     ----------
-    model : in evaluation mode.
+    model : computes in evaluation mode for this, whatever its mode is.
     layer : name of a convolution or dense layer, a key of `layers`.
     kind : one of
 
@@ -146,8 +146,8 @@ def of_channels(
     Raises
     ------
     ValueError
-        If there is no such kind, layer or module, y has another number of channels, the
-        model is in training mode, or pictures or labels are missing or of another kind.
+        If there is no such kind, layer or module, y has another number of channels, or
+        pictures or labels are missing or of another shape or dtype.
 
     Taught in: notebooks/11_structured_pruning.ipynb
     """
@@ -206,8 +206,6 @@ def _checked(
     """Return the layers to prune, or say what is wrong."""
     if kind not in kinds:
         raise ValueError(f"expected one of the kinds {', '.join(kinds)}, got {kind!r}")
-    if model.training:
-        raise ValueError("the model is in training mode, where its outputs vary: call eval()")
     found = layers(model)
     if not found:
         raise ValueError("the network has no convolution (Conv2d) and no dense layer (Linear)")
@@ -216,7 +214,10 @@ def _checked(
 
 @contextmanager
 def _watching(model: nn.Module, names: list[str], look: Callable) -> Iterator[None]:
-    """Call ``look(name, input, output)`` after each of these modules, inside a ``with`` block."""
+    """Call ``look(name, input, output)`` after each of these modules, inside a ``with`` block.
+
+    One thread, and evaluation mode.
+    """
     modules, handles = dict(model.named_modules()), []
     for name in names:
 
@@ -225,7 +226,8 @@ def _watching(model: nn.Module, names: list[str], look: Callable) -> Iterator[No
 
         handles.append(modules[name].register_forward_hook(hook))
     try:
-        yield
+        with torch_training.one_thread(), torch_training.evaluating(model):
+            yield
     finally:
         for handle in handles:
             handle.remove()
@@ -264,7 +266,7 @@ def _input_means(
             sums[name] += torch.autograd.grad(total, weight)[0]
         counts[name] += y.numel() // len(weight)
 
-    with torch_training.one_thread(), torch.no_grad(), _watching(model, list(found), look):
+    with torch.no_grad(), _watching(model, list(found), look):
         for part in _batches(images):
             model(part)
     return {name: sums[name] / counts[name] for name in found}
@@ -281,7 +283,7 @@ def _output_means(
         means[name] = means.get(name, 0) + total / len(images)
 
     names = list(dict.fromkeys(at.values()))
-    with torch_training.one_thread(), torch.no_grad(), _watching(model, names, look):
+    with torch.no_grad(), _watching(model, names, look):
         for part in _batches(images):
             model(part)
     return {name: means[place] for name, place in at.items()}
@@ -295,7 +297,7 @@ def _weights_taylor(
 ) -> dict[str, torch.Tensor]:
     weights = [m.weight for m in found.values()]
     sums = [torch.zeros_like(w) for w in weights]
-    with torch_training.one_thread():
+    with _watching(model, [], lambda *_: None):
         for x, y in _labelled(images, labels):
             gradients = torch.autograd.grad(functional.cross_entropy(model(x), y), weights)
             for total, weight, gradient in zip(sums, weights, gradients, strict=True):
@@ -308,7 +310,7 @@ def _channels_taylor(
 ) -> torch.Tensor:
     seen: list[torch.Tensor] = []
     total: torch.Tensor | float = 0.0
-    with torch_training.one_thread(), _watching(model, [at], lambda _, x, y: seen.append(y)):
+    with _watching(model, [at], lambda _, x, y: seen.append(y)):
         for x, y in _labelled(images, labels):
             seen.clear()
             # A sum of losses: each picture's outputs get the gradient of its own loss.

@@ -184,3 +184,25 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Let a network be in evaluation mode inside a ``with`` block.
+
+    In training mode, to run it would move the averages of its normalisations.
+
+    Raises
+    ------
+    ValueError
+        If it is no network.
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"expected a PyTorch model (torch.nn.Module), got {type(model).__name__}")
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
