@@ -1,84 +1,230 @@
-"""The techniques of this part in one pipeline: from a student to one small int8 LiteRT file.
+"""What a compressed network costs beside the seed CNN: bytes, accuracy, latency.
 
-Taught by a larger network (`distill`), trained on with the rounding it will run with (`qat`),
-exported with the very numbers that were trained, and freed of what the runtime does not need
-(`tflite_slim`). `python -m edge_course.compress` runs it, or reports on the shipped files.
+`python -m edge_course.compress --report` measures the files in ``data/``; with `--out FILE`
+the pipeline runs, and what it made is measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import argparse
+import io
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from torch import nn
 
-from edge_course import distill, in_tensorflow, ort, qat, tflite_slim, torch_training
+from edge_course import data, litert, measure, process, recipes
+from edge_course.budget import AIM, REQUIRED, Budget, Measured, missed, paired_difference
+from edge_course.recipes_compress import FILES, PREDICTIONS, SEEDS
 
-EPOCHS, RATE = 40, 0.02  # under the teacher, in real numbers
-FINE_EPOCHS, FINE_RATE = 6, 2e-3  # under the teacher, rounded
-CALIBRATION = 500  # pictures for the first ranges
+REFERENCE = "seed_cnn_float32.tflite"
+NAMES = {"smaller": "times smaller", "points": "points lost", "faster": "times faster"}
 
 
-@dataclass(frozen=True)
-class Compressed:
-    """What the pipeline made on its way, each step a ``.tflite`` file in int8.
+class Accuracies(NamedTuple):
+    """The accuracies on the test images, one for each seed, and their difference.
 
     Attributes
     ----------
-    rounded : the taught student, rounded afterwards.
-    fine_tuned : trained on with rounding.
-    file : the same without what the runtime does not need: the product.
+    compressed, reference : float64 (seeds,), from 0 to 1.
+    difference, low, high : the mean of the compressed less that of the seed CNN, and its 95 %
+        interval over test pictures.
     """
 
-    rounded: bytes
-    fine_tuned: bytes
-    file: bytes
+    compressed: np.ndarray
+    reference: np.ndarray
+    difference: float
+    low: float
+    high: float
 
 
-def compress(
-    student: nn.Sequential,
-    teacher: nn.Module,
-    images: np.ndarray,
-    labels: np.ndarray,
-    call: Callable,
-    *,
-    epochs: int = EPOCHS,
-    fine_epochs: int = FINE_EPOCHS,
-) -> Compressed:
-    """Train a student under a teacher, and return it as one small int8 LiteRT file.
-
-    Call ``torch.manual_seed`` before it: the same seed gives the same bytes.
-
-    Parameters
-    ----------
-    student : as `students.student` builds it; it is trained in place.
-    teacher : a trained network, in evaluation mode.
-    images : float32 (n, 28, 28, 1) from 0 to 1, at least one.
-    labels : integer classes (n,).
-    call : calls a function in a process for TensorFlow, see `process.another`.
-    epochs : of the student in real numbers.
-    fine_epochs : of the student with rounding.
+def reference_classes() -> np.ndarray:
+    """Return what the seed CNNs trained from `SEEDS` predict, uint8 (seeds, 10000).
 
     Raises
     ------
-    ValueError
-        If pictures or labels are of another shape or dtype, there is no epoch, or the teacher
-        is in training mode.
-    TypeError
-        If the student is another network than `students.student` builds.
+    edge_course.data.DataError
+        If the file is missing or altered.
+    """
+    with np.load(io.BytesIO(data.read(PREDICTIONS)), allow_pickle=False) as arrays:
+        if tuple(arrays["seeds"]) != SEEDS:
+            raise data.DataError(f"{PREDICTIONS} is of the seeds {arrays['seeds']}, not {SEEDS}")
+        return arrays["classes"]
+
+
+def accuracies() -> Accuracies:
+    """Return the accuracies of the shipped files, computed by LiteRT on all test images.
+
+    Raises
+    ------
+    edge_course.data.DataError
+        If a file is missing or altered.
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """
-    qat.QuantizedNetwork(student)  # refuses other networks before time is spent
-    if min(epochs, fine_epochs) < 1:
-        raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
-    lesson = distill.Distillation(teacher)
-    settings = {"loss": lesson, "augment": True}
-    torch_training.fit(student, images, labels, epochs=epochs, rate=RATE, **settings)
-    quantized = qat.QuantizedNetwork(student).calibrate(images[:CALIBRATION])
-    template = call(in_tensorflow.litert_file, ort.export(student), "int8", images[:CALIBRATION])
-    rounded = qat.export(quantized, template)
-    torch_training.fit(quantized, images, labels, epochs=fine_epochs, rate=FINE_RATE, **settings)
-    fine_tuned = qat.export(quantized, template)
-    return Compressed(rounded, fine_tuned, tflite_slim.slim(fine_tuned))
+    test = data.fashion_mnist("test")
+    images = data.preprocess(test.images)
+    classes = np.stack([litert.Runner(data.read(name)).predict(images) for name in FILES])
+    right, reference = classes == test.labels, reference_classes() == test.labels
+    return Accuracies(
+        right.mean(axis=1), reference.mean(axis=1), *paired_difference(right, reference)
+    )
+
+
+def latency(seconds: float = 3.0) -> measure.Latency:
+    """Time the seed CNN in float32 and the compressed files in turn: one picture, one thread.
+
+    Parameters
+    ----------
+    seconds : time to spend, roughly.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    x = data.preprocess(data.fashion_mnist("test").images[:1])
+    runs = {name: litert.Runner(data.read(name)).invoker(x) for name in (REFERENCE, *FILES)}
+    return measure.latency(runs, seconds=seconds)
+
+
+def judge(file: bytes, *, seconds: float = 2.0) -> tuple[Measured, tuple[float, float]]:
+    """Measure one int8 LiteRT file beside the seed CNN that comes with the course.
+
+    Parameters
+    ----------
+    file : the content of a ``.tflite`` file that takes and returns int8.
+    seconds : to spend on timing, roughly.
+
+    Returns
+    -------
+    tuple
+        The three numbers of a budget; and the 95 % interval of the points lost, over test
+        pictures, against the mean of the seed CNNs from all `SEEDS`.
+
+    Raises
+    ------
+    edge_course.model_files.ModelError
+        If it is not such a file.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    runner = litert.Runner(file, require_int8=True)
+    test = data.fashion_mnist("test")
+    images, original = data.preprocess(test.images), data.read(REFERENCE)
+    right = (runner.predict(images) == test.labels)[np.newaxis]
+    gained, low, high = paired_difference(right, reference_classes() == test.labels)
+    x, reference = images[:1], litert.Runner(original)
+    runs = {"file": runner.invoker(x), REFERENCE: reference.invoker(x)}
+    faster = measure.latency(runs, seconds=seconds).ratio(REFERENCE, "file").median
+    smaller = measure.file_bytes(original) / measure.file_bytes(file)
+    return Measured(smaller, -100 * gained, faster), (-100 * high, -100 * low)
+
+
+def measured(found: Accuracies, timed: measure.Latency) -> Measured:
+    """Return the three numbers of the budget: of the largest file, and of the slowest."""
+    sizes = [measure.file_bytes(data.read(name)) for name in FILES]
+    return Measured(
+        smaller=measure.file_bytes(data.read(REFERENCE)) / max(sizes),
+        points=-100 * found.difference,
+        faster=min(timed.ratio(REFERENCE, name).median for name in FILES),
+    )
+
+
+def table(now: Measured, budgets: dict[str, Budget] | None = None) -> str:
+    """Return the three numbers beside each budget, and by how much it is met or missed.
+
+    Parameters
+    ----------
+    now : what was measured.
+    budgets : name → budget; by default what the course requires and what it aims at.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    lines = [f"{'':16}{'measured':>9}"]
+    budgets = {"at least": REQUIRED, "aim": AIM} if budgets is None else budgets
+    for part, name in NAMES.items():
+        value = getattr(now, part)
+        line = f"{name:16}{value:9.2f}"
+        for title, budget in budgets.items():
+            limit = getattr(budget, part)
+            short = missed(now, budget).get(part)
+            if part == "points":
+                verdict = f"{limit - value:.2f} to spare" if short is None else f"{short:.2f} over"
+                title = "at most"
+            else:
+                verdict = "met" if short is None else f"missed by {1 - 1 / short:.0%}"
+            line += f"   {title} {limit:g}: {verdict}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def report(seconds: float = 3.0) -> str:
+    """Return everything about the shipped files as text: sizes, accuracies, latencies, verdict.
+
+    Parameters
+    ----------
+    seconds : to spend on timing.
+    """
+    found, timed = accuracies(), latency(seconds)
+    lines = [f"{'file':28}{'bytes':>10}{'gzip':>10}{'accuracy':>10}   µs for a picture"]
+    shares = dict(zip(FILES, found.compressed, strict=True))
+    shares[REFERENCE] = found.reference[0]
+    for name in (REFERENCE, *FILES):
+        content = data.read(name)
+        sizes = f"{measure.file_bytes(content):10,}{measure.gzip_bytes(content):10,}"
+        lines.append(f"{name:28}{sizes}{shares[name]:10.2%}   {timed.microseconds(name)}")
+    lines += [
+        "",
+        f"seed CNN, seeds {SEEDS}: " + ", ".join(f"{share:.2%}" for share in found.reference),
+        f"compressed, seeds {SEEDS}: " + ", ".join(f"{share:.2%}" for share in found.compressed),
+        f"compressed less seed CNN: {100 * found.difference:+.2f} points, "
+        f"95 % interval {100 * found.low:+.2f} to {100 * found.high:+.2f}",
+        "",
+        table(measured(found, timed)),
+    ]
+    return "\n".join(lines)
+
+
+def train(seed: int, **epochs: int) -> bytes:
+    """Return the file that the pipeline makes of the course's student from a seed.
+
+    Parameters
+    ----------
+    seed : of the training.
+    epochs : "epochs" and "fine_epochs" of `pipeline.compress`.
+    """
+    import torch
+
+    from edge_course import pipeline, students, torch_models
+
+    torch.manual_seed(seed)
+    student, teacher = students.swift_cnn(), torch_models.trained_depthwise_cnn()
+    pictures = data.fashion_mnist("train")
+    images = data.preprocess(pictures.images)
+    with process.another() as call:
+        return pipeline.compress(student, teacher, images, pictures.labels, call, **epochs).file
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Report on the shipped files, or run the pipeline and report on what it made."""
+    parser = argparse.ArgumentParser(prog="python -m edge_course.compress", description=__doc__)
+    parser.add_argument("--report", action="store_true", help="measure the files in data/")
+    parser.add_argument("--seed", type=int, default=recipes.SEED, help="of the training")
+    parser.add_argument("--epochs", type=int, help="under the teacher")
+    parser.add_argument("--fine-epochs", type=int, help="with rounding")
+    parser.add_argument("--out", type=Path, help="write the new file here")
+    chosen = parser.parse_args(arguments)
+    if chosen.report:
+        print(report())
+        return
+    if chosen.out is None:
+        parser.error("expected --report, or --out FILE to train and write a new file")
+    given = {"epochs": chosen.epochs, "fine_epochs": chosen.fine_epochs}
+    file = train(chosen.seed, **{name: count for name, count in given.items() if count is not None})
+    chosen.out.write_bytes(file)
+    print(f"{chosen.out}: {len(file):,} bytes")
+    now, (low, high) = judge(file)
+    print(f"points lost to the seed CNN: {now.points:.2f}, 95 % interval {low:.2f} to {high:.2f}")
+    print(table(now))
+
+
+if __name__ == "__main__":
+    main()

@@ -42,7 +42,7 @@ def compressed() -> dict[str, bytes]:
     """
     import torch
 
-    from edge_course import compress, students, torch_models, torch_training
+    from edge_course import pipeline, students, torch_models, torch_training
 
     torch.use_deterministic_algorithms(True)
     train, test = data.fashion_mnist("train"), data.fashion_mnist("test")
@@ -53,7 +53,7 @@ def compressed() -> dict[str, bytes]:
         for seed, name in zip(SEEDS, FILES, strict=True):
             torch.manual_seed(seed)
             student = students.swift_cnn()
-            made = compress.compress(student, teacher, images, train.labels, call)
+            made = pipeline.compress(student, teacher, images, train.labels, call)
             files[name] = made.file
             steps["taught"].append(torch_training.scores(student, unseen).argmax(axis=1))
             steps["rounded"].append(litert.Runner(made.rounded).predict(unseen))
@@ -68,7 +68,7 @@ def compressed_alone() -> dict[str, bytes]:
     """
     import torch
 
-    from edge_course import compress, students, torch_training
+    from edge_course import pipeline, students, torch_training
 
     torch.use_deterministic_algorithms(True)
     train, test = data.fashion_mnist("train"), data.fashion_mnist("test")
@@ -77,7 +77,7 @@ def compressed_alone() -> dict[str, bytes]:
     for seed in SEEDS:
         torch.manual_seed(seed)
         student = students.swift_cnn()
-        settings = {"epochs": compress.EPOCHS, "rate": compress.RATE, "augment": True}
+        settings = {"epochs": pipeline.EPOCHS, "rate": pipeline.RATE, "augment": True}
         torch_training.fit(student, images, train.labels, **settings)
         rows.append(torch_training.scores(student, unseen).argmax(axis=1))
     return {ALONE: _predictions(classes=rows)}

@@ -29,23 +29,23 @@ def make() -> Made:
     before = {name: w.clone() for name, w in teacher.state_dict().items()}
     with process.another() as call:
         made = Made(
-            [pipeline(seed, teacher, call) for seed in (3, 3, 4)],
+            [small(seed, teacher, call) for seed in (3, 3, 4)],
             {pool: fake_and_real(pool, call) for pool in (False, True)},
         )
     assert all((before[name] == w).all() for name, w in teacher.state_dict().items())
     return made
 
 
-def pipeline(seed: int, teacher, call):
+def small(seed: int, teacher, call):
     """Run the pipeline on a small scale."""
     import torch
 
-    from edge_course import compress, students
+    from edge_course import pipeline, students
 
     torch.manual_seed(seed)
     student = students.student(4, [(6, 3), (6, 1)], pool=False)
     settings = {"epochs": 2, "fine_epochs": 1}
-    return compress.compress(student, teacher, *pictures(640), call, **settings)
+    return pipeline.compress(student, teacher, *pictures(640), call, **settings)
 
 
 def fake_and_real(pool: bool, call) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +100,7 @@ def test_the_product_is_the_fine_tuned_network_in_fewer_bytes(made: Made) -> Non
 
 
 def misuse(what: str) -> None:
-    from edge_course import compress, students, torch_models
+    from edge_course import pipeline, students, torch_models
 
     images, labels = pictures(64)
     student, teacher = students.student(4, [(6, 3)]), torch_models.trained_depthwise_cnn()
@@ -122,7 +122,7 @@ def misuse(what: str) -> None:
     def call(*_) -> None:
         raise AssertionError("time was spent before the mistake was found")
 
-    compress.compress(student, teacher, images, labels, call, **settings)
+    pipeline.compress(student, teacher, images, labels, call, **settings)
 
 
 @pytest.mark.parametrize(
