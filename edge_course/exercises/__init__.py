@@ -10,10 +10,12 @@ from typing import Any
 
 from edge_course.check import Exercise, Report, compare
 from edge_course.exercises import (
+    compress_for_real,
     crossing_frameworks,
     distillation,
     integer_only_inference,
     keras_to_litert,
+    pruning_weights_and_activations,
     pytorch_to_onnx,
     quantization_aware_training,
     quantization_math,
@@ -40,8 +42,10 @@ EXERCISES: dict[str, Exercise] = {
         quantization_math,
         integer_only_inference,
         quantization_aware_training,
+        pruning_weights_and_activations,
         structured_pruning,
         distillation,
+        compress_for_real,
     )
     for exercise in topic.EXERCISES
 }

@@ -1,0 +1,113 @@
+"""The exercises of notebook 10."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from edge_course.check import Exercise
+from edge_course.masks import gradual_sparsity, magnitude_mask, n_of_m_mask
+from edge_course.sparse_encoding import gap_codes
+
+_SMALL = st.integers(1, 6)
+# Few values, of both signs: equal magnitudes are frequent.
+_WEIGHTS = arrays(
+    np.float32,
+    st.one_of(_SMALL.map(lambda n: (n,)), st.tuples(_SMALL, _SMALL)),
+    elements=st.integers(-6, 6).map(lambda i: i / 4),
+    fill=st.nothing(),
+)
+_GAPS = st.lists(st.integers(0, 9), max_size=4)
+
+EXERCISES = (
+    Exercise(
+        magnitude_mask,
+        {
+            "weights": _WEIGHTS,
+            "sparsity": st.sampled_from([0.0, 0.3, 0.6, 0.9, 1.0]),
+        },
+        why="True where a weight is kept: round(sparsity · count) weights go, those with the "
+        "smallest |w|, and of equal ones the first.",
+        edge_cases={
+            "a large negative weight": {
+                "weights": np.array([-4.0, 0.5, 1.0, 0.25], np.float32),
+                "sparsity": 0.5,
+            },
+            "all magnitudes are equal": {
+                "weights": np.array([[1.0, -1.0], [1.0, -1.0]], np.float32),
+                "sparsity": 0.25,
+            },
+            "all are to go": {"weights": np.array([2.0, 3.0], np.float32), "sparsity": 1.0},
+        },
+    ),
+    Exercise(
+        n_of_m_mask,
+        {
+            "scores": arrays(
+                np.float32,
+                st.tuples(st.integers(1, 3), st.integers(1, 3).map(lambda i: 4 * i)),
+                elements=st.integers(0, 9),
+                fill=st.nothing(),
+            ),
+            "n": st.sampled_from([2, 1]),
+            "m": st.sampled_from([4, 2]),
+        },
+        why="In each row, of every m neighbours the n with the highest scores are True; of equal "
+        "ones the first is removed first.",
+        edge_cases={
+            "the two best stand in one group": {
+                "scores": np.array([[9, 8, 1, 2, 7, 6, 5, 4]], np.float32),
+                "n": 2,
+                "m": 4,
+            },
+            "a row at a time": {
+                "scores": np.array([[1, 2, 3, 4], [4, 3, 2, 1]], np.float32),
+                "n": 1,
+                "m": 4,
+            },
+        },
+    ),
+    Exercise(
+        gradual_sparsity,
+        {
+            "step": st.integers(0, 12),
+            "begin": st.integers(0, 4),
+            "end": st.integers(6, 10),
+            "final": st.sampled_from([0.5, 0.8, 1.0]),
+        },
+        why="0 before begin, final after end, and final · (1 − (1 − t)³) between them, where t "
+        "is the share of the way from begin to end.",
+        edge_cases={
+            "before it begins": {"step": 0, "begin": 3, "end": 9, "final": 0.8},
+            "long after its end": {"step": 50, "begin": 3, "end": 9, "final": 0.8},
+            "half way": {"step": 6, "begin": 3, "end": 9, "final": 0.8},
+        },
+        tolerance=1e-6,
+    ),
+    Exercise(
+        gap_codes,
+        {
+            "x": st.tuples(_GAPS, st.integers(0, 4)).map(
+                lambda parts: np.array(
+                    [n for gap in parts[0] for n in [0] * gap + [7]] + [0] * parts[1], np.int8
+                )
+            ),
+            "bits": st.sampled_from([2, 3, 4]),
+        },
+        why="One code for each number that is not 0: how many zeros stand before it. The largest "
+        "code, 2^bits − 1, stands for so many zeros without a number; the gap goes on after it.",
+        edge_cases={
+            "a gap of just the largest code": {
+                "x": np.array([0, 0, 0, 5], np.int8),
+                "bits": 2,
+            },
+            "a gap of twice the largest code": {
+                "x": np.array([1, 0, 0, 0, 0, 0, 0, 1], np.int8),
+                "bits": 2,
+            },
+            "only zeros": {"x": np.zeros(5, np.int8), "bits": 2},
+            "a negative number": {"x": np.array([0, -3], np.int8), "bits": 2},
+        },
+    ),
+)
