@@ -41,8 +41,8 @@ REQUIRED = Budget(smaller=100, points=0.5, faster=5)
 AIM = Budget(smaller=170, points=0.5, faster=10)
 
 
-def missed(measured: Measured, budget: Budget) -> dict[str, float]:
-    """Return which parts of a budget are missed, and by how much; empty if none is.
+def missed(measured: Measured, budget: Budget) -> tuple[float, float, float]:
+    """Return by how much each part of a budget is missed; 0 for a part that is met.
 
     Parameters
     ----------
@@ -51,9 +51,10 @@ def missed(measured: Measured, budget: Budget) -> dict[str, float]:
 
     Returns
     -------
-    dict
-        "smaller" or "faster" → the budget divided by what was measured, above 1;
-        "points" → how many points too many were lost, above 0.
+    tuple of float
+        In the order of the budget: the share of the wanted factor that is missing in bytes,
+        1 − measured / budget; the points lost too many, measured − budget; the share that is
+        missing in speed.
 
     Raises
     ------
@@ -65,14 +66,12 @@ def missed(measured: Measured, budget: Budget) -> dict[str, float]:
     for numbers in (measured, budget):
         if not np.isfinite(numbers).all() or numbers[0] <= 0 or numbers[2] <= 0:
             raise ValueError(f"expected finite numbers and positive ratios, got {tuple(numbers)}")
-    found = {}
-    if measured[0] < budget[0]:
-        found["smaller"] = budget[0] / measured[0]
-    if measured[1] > budget[1]:
-        found["points"] = measured[1] - budget[1]
-    if measured[2] < budget[2]:
-        found["faster"] = budget[2] / measured[2]
-    return found
+    (smaller, points, faster), limits = measured, budget
+    return (
+        max(0.0, 1 - smaller / limits[0]),
+        max(0.0, points - limits[1]),
+        max(0.0, 1 - faster / limits[2]),
+    )
 
 
 def paired_difference(right: np.ndarray, reference: np.ndarray) -> tuple[float, float, float]:

@@ -140,18 +140,16 @@ def table(now: Measured, budgets: dict[str, Budget] | None = None) -> str:
     """
     lines = [f"{'':16}{'measured':>9}"]
     budgets = {"at least": REQUIRED, "aim": AIM} if budgets is None else budgets
-    for part, name in NAMES.items():
-        value = getattr(now, part)
-        line = f"{name:16}{value:9.2f}"
+    for i, (part, name) in enumerate(NAMES.items()):
+        line = f"{name:16}{now[i]:9.2f}"
         for title, budget in budgets.items():
-            limit = getattr(budget, part)
-            short = missed(now, budget).get(part)
+            limit, short = budget[i], missed(now, budget)[i]
             if part == "points":
-                verdict = f"{limit - value:.2f} to spare" if short is None else f"{short:.2f} over"
-                title = "at most"
+                line += f"   at most {limit:g}: "
+                line += f"{short:.2f} over" if short else f"{limit - now[i]:.2f} to spare"
             else:
-                verdict = "met" if short is None else f"missed by {1 - 1 / short:.0%}"
-            line += f"   {title} {limit:g}: {verdict}"
+                line += f"   {title} {limit:g}: "
+                line += f"missed by {short:.0%}" if short else "met"
         lines.append(line)
     return "\n".join(lines)
 

@@ -18,14 +18,14 @@ COSTS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 5)), min_size=1, ma
 @pytest.mark.parametrize(
     ("measured", "expected"),
     [
-        (Measured(200, -1.0, 20), {}),
-        (Measured(100, 0.5, 5), {}),  # just met
-        (Measured(50, 0.5, 5), {"smaller": 2.0}),
-        (Measured(100, 0.75, 5), {"points": 0.25}),
-        (Measured(10, 1.5, 0.5), {"smaller": 10.0, "points": 1.0, "faster": 10.0}),
+        (Measured(200, -1.0, 20), (0, 0, 0)),
+        (Measured(100, 0.5, 5), (0, 0, 0)),  # just met
+        (Measured(75, 0.5, 5), (0.25, 0, 0)),
+        (Measured(100, 0.75, 5), (0, 0.25, 0)),
+        (Measured(50, 1.5, 1.25), (0.5, 1.0, 0.75)),
     ],
 )
-def test_what_is_missed_and_by_how_much(measured: Measured, expected: dict) -> None:
+def test_what_is_missed_and_by_how_much(measured: Measured, expected: tuple) -> None:
     assert budget.missed(measured, Budget(100, 0.5, 5)) == expected
 
 
