@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,6 +119,38 @@ def judge(file: bytes, *, seconds: float = 2.0) -> tuple[Measured, tuple[float, 
     return Measured(smaller, -100 * gained, faster), (-100 * high, -100 * low)
 
 
+def check_pipeline(
+    pipeline: Callable[[], bytes | None], budget: Budget, *, seconds: float = 2.0
+) -> str:
+    """Run somebody's pipeline and say whether the file that it returns keeps a budget.
+
+    Parameters
+    ----------
+    pipeline : takes nothing, returns the content of an int8 ``.tflite`` file.
+    budget : what the file may cost.
+    seconds : to spend on timing, roughly.
+
+    Returns
+    -------
+    str
+        ⬜ nothing was returned; ❌ it is no such file, or misses something; ✅ all is met.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    file = pipeline()
+    if file is None:
+        return "⬜ not written yet: your function returns None"
+    try:
+        now, (low, high) = judge(file, seconds=seconds)
+    except (litert.ModelError, TypeError, ValueError) as error:
+        return f"❌ expected the content of an int8 .tflite file: {error}"
+    verdict = "❌ the budget is missed" if any(missed(now, budget)) else "✅ within the budget"
+    return (
+        f"{verdict}\n{table(now, {'budget': budget})}\n"
+        f"95 % interval of the points lost: {low:.2f} to {high:.2f}"
+    )
+
+
 def measured(found: Accuracies, timed: measure.Latency) -> Measured:
     """Return the three numbers of the budget: of the largest file, and of the slowest."""
     sizes = [measure.file_bytes(data.read(name)) for name in FILES]
@@ -184,6 +217,8 @@ def report(seconds: float = 3.0) -> str:
 def train(seed: int, **epochs: int) -> bytes:
     """Return the file that the pipeline makes of the course's student from a seed.
 
+    With a seed and the epochs of the files in ``data/``, it is the same file.
+
     Parameters
     ----------
     seed : of the training.
@@ -193,8 +228,9 @@ def train(seed: int, **epochs: int) -> bytes:
 
     from edge_course import pipeline, students, torch_models
 
+    teacher = torch_models.trained_depthwise_cnn()
     torch.manual_seed(seed)
-    student, teacher = students.swift_cnn(), torch_models.trained_depthwise_cnn()
+    student = students.swift_cnn()
     pictures = data.fashion_mnist("train")
     images = data.preprocess(pictures.images)
     with process.another() as call:
