@@ -1,0 +1,132 @@
+"""The compressed networks that come with the course keep the budget, and reports say the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge_course import budget, compress, data, litert, measure, tflite_slim
+from edge_course.budget import Budget, Measured
+from edge_course.recipes_compress import ALONE, CUT, FILES, PREDICTIONS, SEEDS, STEPS
+
+
+@pytest.fixture(scope="module")
+def test_set() -> tuple[np.ndarray, np.ndarray]:
+    test = data.fashion_mnist("test")
+    return data.preprocess(test.images), test.labels
+
+
+@pytest.fixture(scope="module")
+def found() -> compress.Accuracies:
+    return compress.accuracies()
+
+
+def arrays(name: str) -> dict[str, np.ndarray]:
+    with np.load(data.FOLDER / name, allow_pickle=False) as file:
+        return dict(file)
+
+
+def test_each_file_is_170_times_smaller_and_int8() -> None:
+    original = data.read(compress.REFERENCE)
+    for name in FILES:
+        file = data.read(name)
+        assert len(original) / len(file) >= budget.AIM.smaller
+        runner = litert.Runner(file, require_int8=True)
+        assert runner.input_shape == (28, 28, 1)
+        assert tflite_slim.slim(file) == file  # nothing is left to drop
+
+
+def test_at_most_half_a_point_is_lost_with_certainty(found: compress.Accuracies) -> None:
+    assert len(found.compressed) == len(found.reference) == 3
+    mean = found.compressed.mean() - found.reference.mean()
+    assert found.difference == pytest.approx(mean, abs=1e-12)
+    assert -budget.REQUIRED.points / 100 <= found.low < found.difference < found.high
+
+
+def test_the_interval_is_that_of_the_bootstrap(test_set, found: compress.Accuracies) -> None:
+    images, labels = test_set
+    classes = np.stack([litert.Runner(data.read(name)).predict(images) for name in FILES])
+    right, reference = classes == labels, compress.reference_classes() == labels
+    random, means = np.random.default_rng(0), []
+    for _ in range(1000):
+        chosen = random.integers(0, len(labels), len(labels))
+        means.append(right[:, chosen].mean() - reference[:, chosen].mean())
+    low, high = np.percentile(means, [2.5, 97.5])
+    assert (found.low, found.high) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_the_first_row_of_the_reference_is_the_shipped_seed_cnn(test_set) -> None:
+    classes = litert.Runner(data.read(compress.REFERENCE)).predict(test_set[0])
+    np.testing.assert_array_equal(compress.reference_classes()[0], classes)
+
+
+def test_the_last_step_is_what_the_files_predict(test_set) -> None:
+    rows = arrays(STEPS)["fine_tuned"]
+    for row, name in zip(rows, FILES, strict=True):
+        np.testing.assert_array_equal(row, litert.Runner(data.read(name)).predict(test_set[0]))
+
+
+@pytest.mark.parametrize("name", [PREDICTIONS, STEPS, ALONE, CUT])
+def test_predictions_are_of_the_three_seeds_and_no_guesses(name: str, test_set) -> None:
+    rows = arrays(name)
+    assert tuple(rows.pop("seeds")) == SEEDS
+    for classes in rows.values():
+        assert (classes.shape, classes.dtype) == ((3, 10000), np.uint8)
+        shares = (classes == test_set[1]).mean(axis=1)
+        assert (shares > 0.85).all()
+        assert len(set(shares)) == 3
+
+
+def test_measured_takes_the_worst_of_the_files(found: compress.Accuracies) -> None:
+    seconds = {compress.REFERENCE: np.full(4, 10.0)}
+    seconds |= {name: np.full(4, float(i)) for i, name in enumerate(FILES, 1)}
+    now = compress.measured(found, measure.Latency(seconds))
+    assert now.faster == pytest.approx(10 / 3)
+    largest = max(len(data.read(name)) for name in FILES)
+    assert now.smaller == len(data.read(compress.REFERENCE)) / largest
+    assert now.points == -100 * found.difference
+
+
+def test_the_table_says_by_how_much() -> None:
+    lines = compress.table(Measured(150, 0.75, 5.0)).splitlines()
+    assert lines[1].endswith("150.00   at least 100: met   aim 170: missed by 12%")
+    assert lines[2].endswith("0.75   at most 0.5: 0.25 over   at most 0.5: 0.25 over")
+    assert lines[3].endswith("5.00   at least 5: met   aim 10: missed by 50%")
+    own = compress.table(Measured(150, -1.0, 5.0), {"mine": Budget(10, 0, 1)})
+    assert "mine 10: met" in own
+    assert "at most 0: 1.00 to spare" in own
+
+
+def test_judge_measures_one_file(found: compress.Accuracies) -> None:
+    now, (low, high) = compress.judge(data.read(FILES[0]), seconds=0.2)
+    assert now.smaller == len(data.read(compress.REFERENCE)) / len(data.read(FILES[0]))
+    lost = 100 * (found.reference.mean() - found.compressed[0])
+    assert low < now.points < high
+    assert now.points == pytest.approx(lost)
+    assert now.faster > 0
+
+
+def test_a_readers_pipeline_is_checked() -> None:
+    file, easy = data.read(FILES[0]), Budget(1, 5, 1e-6)
+
+    def verdict(file: object, wanted: Budget = easy) -> str:
+        return compress.check_pipeline(lambda: file, wanted, seconds=0.2)
+
+    assert verdict(None).startswith("⬜")
+    assert verdict(file).startswith("✅")
+    assert verdict(file, Budget(1e6, 5, 1e-6)).startswith("❌ the budget is missed")
+    for wrong in (b"no model", 7, data.read(compress.REFERENCE)):  # the last one is not int8
+        assert verdict(wrong).startswith("❌ expected the content of an int8 .tflite file")
+
+
+def test_the_report_has_everything(capsys: pytest.CaptureFixture, found) -> None:
+    compress.main(["--report"])
+    text = capsys.readouterr().out
+    for name in (compress.REFERENCE, *FILES):
+        assert f"{name:28}{len(data.read(name)):10,}" in text
+    for share in (*found.compressed, *found.reference):
+        assert f"{share:.2%}" in text
+    assert f"{100 * found.difference:+.2f} points" in text
+    with pytest.raises(SystemExit):
+        compress.main([])
+    assert "--report, or --out FILE" in capsys.readouterr().err
