@@ -86,7 +86,7 @@ def latency(seconds: float = 3.0) -> measure.Latency:
     return measure.latency(runs, seconds=seconds)
 
 
-def judge(file: bytes, *, seconds: float = 2.0) -> tuple[Measured, tuple[float, float]]:
+def judge(file: bytes, *, seconds: float = 1.0) -> tuple[Measured, tuple[float, float]]:
     """Measure one int8 LiteRT file beside the seed CNN that comes with the course.
 
     Parameters
@@ -120,7 +120,7 @@ def judge(file: bytes, *, seconds: float = 2.0) -> tuple[Measured, tuple[float, 
 
 
 def check_pipeline(
-    pipeline: Callable[[], bytes | None], budget: Budget, *, seconds: float = 2.0
+    pipeline: Callable[[], bytes | None], budget: Budget, *, seconds: float = 1.0
 ) -> str:
     """Run somebody's pipeline and say whether the file that it returns keeps a budget.
 

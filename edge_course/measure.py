@@ -227,8 +227,8 @@ def latency(
     """Time functions in turn, A B A B …, so that a drifting machine hits them alike.
 
     Each function first warms up; then every round calls each function often enough
-    for its share of ``seconds`` and notes the mean time of one call. The function
-    that comes first alternates from round to round.
+    for its share of ``seconds`` and notes the mean time of one call. Each round begins
+    with the next function, so that none keeps its place among the others.
 
     Parameters
     ----------
@@ -256,7 +256,8 @@ def latency(
     timings = {name: [] for name in functions}
     names = list(functions)
     for round_ in tqdm(range(rounds), desc="timing", disable=seconds < 2):
-        for name in names if round_ % 2 == 0 else reversed(names):
+        first = round_ % len(names)
+        for name in names[first:] + names[:first]:
             timings[name].append(_time(functions[name], calls[name]))
     return Latency({name: np.array(values) for name, values in timings.items()})
 
