@@ -39,18 +39,28 @@ class Accuracies(NamedTuple):
     high: float
 
 
-def reference_classes() -> np.ndarray:
-    """Return what the seed CNNs trained from `SEEDS` predict, uint8 (seeds, 10000).
+def predictions(name: str) -> dict[str, np.ndarray]:
+    """Return what a recipe kept of its networks' answers: name → uint8 (seeds, 10000).
+
+    Parameters
+    ----------
+    name : of the file in ``data/``: `PREDICTIONS`, `STEPS` or one of the controls.
 
     Raises
     ------
     edge_course.data.DataError
-        If the file is missing or altered.
+        If the file is missing or altered, or of other seeds.
     """
-    with np.load(io.BytesIO(data.read(PREDICTIONS)), allow_pickle=False) as arrays:
-        if tuple(arrays["seeds"]) != SEEDS:
-            raise data.DataError(f"{PREDICTIONS} is of the seeds {arrays['seeds']}, not {SEEDS}")
-        return arrays["classes"]
+    with np.load(io.BytesIO(data.read(name)), allow_pickle=False) as file:
+        arrays = dict(file)
+    if tuple(seeds := arrays.pop("seeds")) != SEEDS:
+        raise data.DataError(f"data/{name} is of the seeds {seeds}, not {SEEDS}")
+    return arrays
+
+
+def reference_classes() -> np.ndarray:
+    """Return what the seed CNNs trained from `SEEDS` predict, uint8 (seeds, 10000)."""
+    return predictions(PREDICTIONS)["classes"]
 
 
 def accuracies() -> Accuracies:

@@ -38,7 +38,7 @@ class Compressed:
 
 def compress(
     student: nn.Sequential,
-    teacher: nn.Module,
+    teacher: nn.Module | None,
     images: np.ndarray,
     labels: np.ndarray,
     call: Callable,
@@ -53,7 +53,7 @@ def compress(
     Parameters
     ----------
     student : as `students.student` builds it; it is trained in place.
-    teacher : a trained network, in evaluation mode.
+    teacher : a trained network, in evaluation mode; None to train with the labels only.
     images : float32 (n, 28, 28, 1) from 0 to 1, at least one.
     labels : integer classes (n,).
     call : calls a function in a process for TensorFlow, see `process.another`.
@@ -73,7 +73,7 @@ def compress(
     qat.QuantizedNetwork(student)  # refuses other networks before time is spent
     if min(epochs, fine_epochs) < 1:
         raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
-    lesson = distill.Distillation(teacher)
+    lesson = torch_training.label_loss if teacher is None else distill.Distillation(teacher)
     settings = {"loss": lesson, "augment": True}
     torch_training.fit(student, images, labels, epochs=epochs, rate=RATE, **settings)
     quantized = qat.QuantizedNetwork(student).calibrate(images[:CALIBRATION])

@@ -5,22 +5,15 @@ Each returns file name → content, as those of `recipes` do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from edge_course import data, litert, process, recipes
-
-if TYPE_CHECKING:
-    from torch import nn
 
 SEEDS = (recipes.SEED, recipes.SEED + 1, recipes.SEED + 2)  # of both; the first is the course's
 FILES = tuple(f"compressed_{seed}.tflite" for seed in SEEDS)
 PREDICTIONS = "seed_cnn_predictions.npz"
 STEPS = "compressed_steps.npz"
 ALONE = "compressed_alone.npz"
-CUT = "compressed_cut.npz"
 
 
 def seed_cnn_predictions() -> dict[str, bytes]:
@@ -73,65 +66,21 @@ def compressed_alone() -> dict[str, bytes]:
 
     Everything else is the same: seeds, epochs, learning rate, pictures. About a minute a seed.
     """
-    from edge_course import pipeline, students, torch_training
-
-    def alone(images: np.ndarray, labels: np.ndarray) -> nn.Module:
-        student = students.swift_cnn()
-        settings = {"epochs": pipeline.EPOCHS, "rate": pipeline.RATE, "augment": True}
-        torch_training.fit(student, images, labels, **settings)
-        return student
-
-    return {ALONE: _predicted(alone)}
-
-
-def compressed_cut() -> dict[str, bytes]:
-    """Cut the student of `compressed` out of a wider one; return what it predicts.
-
-    The wider one has one and a half times as many channels and is taught for 25 epochs; the
-    least important third of its channels goes, and what is left is taught for another 15:
-    together as many as of `compressed`, and as many channels in the end. About two minutes
-    a seed.
-    """
-    from edge_course import (
-        channel_choice,
-        distill,
-        pipeline,
-        structured,
-        students,
-        torch_models,
-        torch_training,
-    )
-
-    teacher = torch_models.trained_depthwise_cnn()
-    settings = {"loss": distill.Distillation(teacher), "augment": True, "rate": pipeline.RATE}
-
-    def cut(images: np.ndarray, labels: np.ndarray) -> nn.Module:
-        wide = students.student(24, [(48, 3), (48, 1)], pool=False)
-        torch_training.fit(wide, images, labels, epochs=25, **settings)
-        scores = channel_choice.group_importance(wide, "magnitude")
-        student = structured.cut(wide, channel_choice.keep_share(scores, 2 / 3))
-        torch_training.fit(student, images, labels, epochs=pipeline.EPOCHS - 25, **settings)
-        return student
-
-    return {CUT: _predicted(cut)}
-
-
-def _predicted(train: Callable[[np.ndarray, np.ndarray], nn.Module]) -> bytes:
-    """Return what networks trained from `SEEDS` say about the test images."""
     import torch
 
-    from edge_course import torch_training
+    from edge_course import pipeline, students, torch_training
 
     torch.use_deterministic_algorithms(True)
-    pictures = data.fashion_mnist("train")
-    images = data.preprocess(pictures.images)
-    unseen = data.preprocess(data.fashion_mnist("test").images)
+    train, test = data.fashion_mnist("train"), data.fashion_mnist("test")
+    images, unseen = data.preprocess(train.images), data.preprocess(test.images)
     rows = []
     for seed in SEEDS:
         torch.manual_seed(seed)
-        model = train(images, pictures.labels)
-        rows.append(torch_training.scores(model, unseen).argmax(axis=1))
-    return _predictions(classes=rows)
+        student = students.swift_cnn()
+        settings = {"epochs": pipeline.EPOCHS, "rate": pipeline.RATE, "augment": True}
+        torch_training.fit(student, images, train.labels, **settings)
+        rows.append(torch_training.scores(student, unseen).argmax(axis=1))
+    return {ALONE: _predictions(classes=rows)}
 
 
 def _predictions(**rows: list[np.ndarray]) -> bytes:

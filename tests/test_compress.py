@@ -7,7 +7,7 @@ import pytest
 
 from edge_course import budget, compress, data, litert, measure, tflite_slim
 from edge_course.budget import Budget, Measured
-from edge_course.recipes_compress import ALONE, CUT, FILES, PREDICTIONS, SEEDS, STEPS
+from edge_course.recipes_compress import ALONE, FILES, PREDICTIONS, STEPS
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +19,6 @@ def test_set() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def found() -> compress.Accuracies:
     return compress.accuracies()
-
-
-def arrays(name: str) -> dict[str, np.ndarray]:
-    with np.load(data.FOLDER / name, allow_pickle=False) as file:
-        return dict(file)
 
 
 def test_each_file_is_170_times_smaller_and_int8() -> None:
@@ -61,20 +56,24 @@ def test_the_first_row_of_the_reference_is_the_shipped_seed_cnn(test_set) -> Non
 
 
 def test_the_last_step_is_what_the_files_predict(test_set) -> None:
-    rows = arrays(STEPS)["fine_tuned"]
+    rows = compress.predictions(STEPS)["fine_tuned"]
     for row, name in zip(rows, FILES, strict=True):
         np.testing.assert_array_equal(row, litert.Runner(data.read(name)).predict(test_set[0]))
 
 
-@pytest.mark.parametrize("name", [PREDICTIONS, STEPS, ALONE, CUT])
+@pytest.mark.parametrize("name", [PREDICTIONS, STEPS, ALONE])
 def test_predictions_are_of_the_three_seeds_and_no_guesses(name: str, test_set) -> None:
-    rows = arrays(name)
-    assert tuple(rows.pop("seeds")) == SEEDS
-    for classes in rows.values():
+    for classes in compress.predictions(name).values():
         assert (classes.shape, classes.dtype) == ((3, 10000), np.uint8)
         shares = (classes == test_set[1]).mean(axis=1)
         assert (shares > 0.85).all()
         assert len(set(shares)) == 3
+
+
+def test_predictions_of_other_seeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compress, "SEEDS", (1, 2, 3))
+    with pytest.raises(data.DataError, match=r"of the seeds \[20 21 22\], not \(1, 2, 3\)"):
+        compress.predictions(ALONE)
 
 
 def test_measured_takes_the_worst_of_the_files(found: compress.Accuracies) -> None:

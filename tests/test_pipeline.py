@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ class Made(NamedTuple):
     """What was made in a process with PyTorch."""
 
     pipelines: list  # of two seeds, the first one twice
+    without_teacher: Any
     fake_and_real: dict[bool, tuple[np.ndarray, np.ndarray]]  # with or without pool
 
 
@@ -30,6 +31,7 @@ def make() -> Made:
     with process.another() as call:
         made = Made(
             [small(seed, teacher, call) for seed in (3, 3, 4)],
+            small(3, None, call),
             {pool: fake_and_real(pool, call) for pool in (False, True)},
         )
     assert all((before[name] == w).all() for name, w in teacher.state_dict().items())
@@ -82,6 +84,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(made: Made) -> 
     first, again, other = made.pipelines
     assert first == again
     assert first.file != other.file
+
+
+def test_the_teacher_matters(made: Made) -> None:
+    taught, alone = made.pipelines[0], made.without_teacher
+    assert taught.rounded != alone.rounded
+    assert taught.fine_tuned != alone.fine_tuned
+    assert len(taught.file) == len(alone.file)
 
 
 def test_the_product_is_the_fine_tuned_network_in_fewer_bytes(made: Made) -> None:
