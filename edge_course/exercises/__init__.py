@@ -16,6 +16,7 @@ from edge_course.exercises import (
     pytorch_to_onnx,
     quantization_aware_training,
     quantization_math,
+    split_by_layers,
     start_here,
     train_a_cnn,
     when_conversion_fails,
@@ -38,6 +39,7 @@ EXERCISES: dict[str, Exercise] = {
         quantization_math,
         integer_only_inference,
         quantization_aware_training,
+        split_by_layers,
     )
     for exercise in topic.EXERCISES
 }
