@@ -34,7 +34,7 @@ VERSION = 1
 KINDS = ("request", "reply", "failure")
 DTYPES = {"float32": "F32", "float16": "F16", "int8": "I8"}  # here → in safetensors' header
 MAX_BYTES = 64 * 2**20  # of a message; more is refused before anything is read
-MAX_TENSORS, MAX_AXES, MAX_NAME, MAX_TEXT, MAX_HEADER = 16, 8, 128, 2000, 8192
+MAX_TENSORS, MAX_AXES, MAX_NAME, MAX_TEXT, MAX_HEADER = 16, 8, 255, 2000, 8192
 
 _START = struct.Struct("<2sBB16sI")
 _PARAMETERS = struct.Struct("<fb")
@@ -114,7 +114,8 @@ def encode(message: Message) -> bytes:
 
     parameters = b""
     if message.kind == "failure":
-        body = message.text.encode()[:MAX_TEXT].decode(errors="ignore").encode()
+        text = "".join(c if c.isprintable() else " " for c in message.text) or "no reason given"
+        body = text.encode(errors="replace")[:MAX_TEXT].decode(errors="ignore").encode()
     else:
         if message.dtype not in DTYPES:
             raise ValueError(f"expected a dtype of {', '.join(DTYPES)}, got {message.dtype!r}")
@@ -239,7 +240,7 @@ def _text(raw: memoryview, what: str, longest: int) -> str:
         text = str(raw, "utf-8")
     except UnicodeDecodeError:
         raise WireError(f"{what} is not UTF-8") from None
-    if not 0 < len(raw) <= longest or not text.replace("\n", " ").isprintable():
+    if not 0 < len(raw) <= longest or not text.isprintable():
         raise WireError(f"{what} must be 1 to {longest} bytes of printable text")
     return text
 
