@@ -29,6 +29,8 @@ class Part:
     model : the content of an ``.onnx`` file, or its path; float32 in and out.
     slower : how many times longer it takes than this machine needs, at least 1. The time is
         really waited: an emulated slow device.
+    takes : seconds that every run takes if this machine is faster; waited for, too. An
+        emulated device whose times are known, and steady as a small chip's are.
 
     Attributes
     ----------
@@ -40,16 +42,20 @@ class Part:
     ModelError
         If it is not an ONNX model, or takes or returns something else than float32.
     ValueError
-        If it is to be faster than this machine.
+        If it is to be faster than this machine, or to take less than no time.
 
     Taught in: notebooks/14_split_by_layers.ipynb
     """
 
-    def __init__(self, model: bytes | str | os.PathLike, *, slower: float = 1.0):
+    def __init__(
+        self, model: bytes | str | os.PathLike, *, slower: float = 1.0, takes: float = 0.0
+    ):
         if not 1 <= slower < float("inf"):
             raise ValueError(f"expected slower to be a number from 1, got {slower}")
+        if not 0 <= takes < float("inf"):
+            raise ValueError(f"expected takes in seconds from 0, got {takes}")
         content = model_files.content(model)
-        self._name, self._slower = model_files.name(model), slower
+        self._name, self._slower, self._takes = model_files.name(model), slower, takes
         self._session = ort.session(content, level=LEVEL)
         ends = {"input": self._session.get_inputs(), "output": self._session.get_outputs()}
         for end, tensors in ends.items():
@@ -81,6 +87,6 @@ class Part:
         begin = time.perf_counter()
         with onnx_conversion.explained(self._name, "run", runtime="ONNX Runtime"):
             found = self._session.run(None, {name: tensors[name] for name in self.inputs})
-        if self._slower > 1:
-            time.sleep((self._slower - 1) * (time.perf_counter() - begin))
+        done = time.perf_counter() - begin
+        time.sleep(max((self._slower - 1) * done, self._takes - done, 0.0))
         return dict(zip(self.outputs, found, strict=True))

@@ -190,12 +190,13 @@ class Split:
         tail everything is here.
     client : asks the node that serves the tail; None if there is no tail.
     fallback : what answers when the node does not: a model that takes the network's own input
-        (the whole network), or what crosses the cut (the tail, or an early exit). None: then
-        the error is raised.
+        (the whole network), or what crosses the cut (the tail, or an early exit); or a `Part`
+        of one. None: then the error is raised.
     deadline : seconds to wait for the node.
     dtype : of the numbers on the wire: "float32", "float16" or "int8".
     slower : how many times longer head and fallback take than this machine needs: an emulated
         slow device, see `Part`.
+    takes : seconds that every run of the head takes, see `Part`.
 
     Raises
     ------
@@ -212,16 +213,19 @@ class Split:
         parts: Parts,
         client: Client | None,
         *,
-        fallback: bytes | str | os.PathLike | None = None,
+        fallback: Part | bytes | str | os.PathLike | None = None,
         deadline: float = 1.0,
         dtype: str = "float32",
         slower: float = 1.0,
+        takes: float = 0.0,
     ):
         if parts.tail is not None and client is None:
             raise ValueError("expected a client, to ask the node that serves the tail; got None")
-        self._head = None if parts.head is None else Part(parts.head, slower=slower)
+        self._head = None if parts.head is None else Part(parts.head, slower=slower, takes=takes)
         self._crossing = parts.crossing if parts.tail is not None else ()
-        self._fallback = None if fallback is None else Part(fallback, slower=slower)
+        if fallback is not None and not isinstance(fallback, Part):
+            fallback = Part(fallback, slower=slower)
+        self._fallback = fallback
         self._client, self.deadline, self.dtype = client, deadline, dtype
 
     def run(self, tensors: Mapping[str, np.ndarray]) -> Answer:
