@@ -1,0 +1,73 @@
+"""How long the two parts of a network take on this machine, for each of many cuts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from edge_course import measure, ort, split
+
+
+class PartTimes(NamedTuple):
+    """Seconds of the parts of a network, one number for each cut, on one thread.
+
+    Attributes
+    ----------
+    heads, tails : float64 (cuts,); 0 for a part without any operator.
+    """
+
+    heads: np.ndarray
+    tails: np.ndarray
+
+
+def part_times(
+    model: bytes | str | os.PathLike,
+    heads: Sequence[Collection[int]],
+    inputs: dict[str, np.ndarray],
+    *,
+    seconds: float = 2.0,
+) -> PartTimes:
+    """Return how long heads and tails of a network take here, timed in turn, each as a model.
+
+    Times of single operators would not do: the runtime fuses operators, and a cut can part
+    what it would have fused. The fastest round of each counts: whatever else the machine does
+    only adds to it, and with many parts some round is always disturbed.
+
+    Parameters
+    ----------
+    model : the content of an ``.onnx`` file, or its path.
+    heads : cuts, as `split.cuts` lists them.
+    inputs : name → one picture.
+    seconds : time to spend, roughly.
+
+    Raises
+    ------
+    ModelError
+        If it is not an ONNX model that can be cut.
+    ValueError
+        If there is no cut, or a head is none.
+
+    Taught in: notebooks/14_split_by_layers.ipynb
+    """
+    functions = {}
+    for n, head in enumerate(heads):
+        parts = split.cut(model, head)
+        known = dict(inputs)
+        for end, part in (("head", parts.head), ("tail", parts.tail)):
+            if part is not None:
+                session = ort.session(part, level=split.LEVEL)
+                names = [value.name for value in session.get_outputs()]
+                given = {value.name: known[value.name] for value in session.get_inputs()}
+                known |= dict(zip(names, session.run(names, given), strict=True))
+                functions[end, n] = partial(session.run, names, given)
+    timing = measure.latency(functions, rounds=12, seconds=seconds)
+
+    def fastest(end: str) -> np.ndarray:
+        found = [timing.seconds.get((end, n), np.zeros(1)) for n in range(len(heads))]
+        return np.array([values.min() for values in found])
+
+    return PartTimes(fastest("head"), fastest("tail"))
