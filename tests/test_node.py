@@ -230,7 +230,11 @@ def test_a_slower_device_really_waits(monkeypatch):
     monkeypatch.setattr(time, "sleep", slept.append)
     part = Part(MODEL, slower=1000)
     part.run({"x": inputs(0)})
-    assert len(slept) == 1 and slept[0] > 0
+    Part(MODEL, takes=1000).run({"x": inputs(0)})
+    assert len(slept) == 2 and slept[0] > 0 and 900 < slept[1] < 1000
+    for wrong in (-1, float("nan")):
+        with pytest.raises(ValueError, match="takes in seconds from 0"):
+            Part(MODEL, takes=wrong)
 
 
 # Starting, listening, ending -----------------------------------------------------------------
