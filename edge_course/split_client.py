@@ -114,7 +114,8 @@ class Client:
         """Return the bytes of an answer, or None if there was none in time."""
         import zenoh
 
-        if self._session is None:
+        connected_before = self._session is not None
+        if not connected_before:
             self._session = open_session(connect=self.address)
         left = end - time.perf_counter()
         if left <= 0:
@@ -124,11 +125,15 @@ class Client:
             reply = next(iter(replies), None)
         except zenoh.ZError as error:
             raise NodeError(f"cannot ask the node at {self.address}: {error}") from None
-        if reply is None:
-            raise NodeError(f"nobody answers at {self.address}: the node or the way to it is gone")
-        answer = reply.result.payload.to_bytes()
-        # "Timeout" is zenoh's own word for a deadline that has passed.
-        return None if reply.err and answer == b"Timeout" else answer
+        if reply is not None:
+            answer = reply.result.payload.to_bytes()
+            # "Timeout" is zenoh's own word for a deadline that has passed.
+            return None if reply.err and answer == b"Timeout" else answer
+        self._session.close()  # nobody is at its other end any more
+        self._session = None
+        if connected_before:  # perhaps somebody is there again: asking twice does no harm
+            return self._ask(data, end)
+        raise NodeError(f"nobody answers at {self.address}: the node or the way to it is gone")
 
     def _late(self, deadline: float) -> str:
         return (

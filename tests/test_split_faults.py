@@ -77,8 +77,7 @@ def test_killed_before_a_request_and_another_one_started_at_its_address():
         assert ask(client, 1) == "fallback"
         assert "nobody answers" in error(client, 2)
         with Node(PARTS.tail, listen=node.address):
-            seeds = iter(range(3, 10_000))
-            wait_until(lambda: ask(client, next(seeds)) == "node")
+            assert ask(client, 3) == "node"
 
 
 def test_killed_before_the_first_request():
@@ -178,8 +177,7 @@ def test_cut_in_the_middle_of_a_request_and_restored_in_time():
 def test_connections_lost_and_made_again():
     with far() as (_, link, client):
         link.disconnect()
-        seeds = iter(range(1, 10_000))
-        wait_until(lambda: ask(client, next(seeds)) == "node")
+        assert ask(client, 1) == "node"  # connected anew
 
 
 def test_slow_shaky_and_lossy_is_still_right():
