@@ -16,6 +16,7 @@ from edge_course.exercises import (
     pytorch_to_onnx,
     quantization_aware_training,
     quantization_math,
+    split_by_channels,
     split_by_layers,
     start_here,
     train_a_cnn,
@@ -40,6 +41,7 @@ EXERCISES: dict[str, Exercise] = {
         integer_only_inference,
         quantization_aware_training,
         split_by_layers,
+        split_by_channels,
     )
     for exercise in topic.EXERCISES
 }

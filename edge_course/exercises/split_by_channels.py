@@ -1,0 +1,91 @@
+"""The exercises of notebook 15."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from edge_course.channel_cost import exchanges, ring_bytes, speed_up
+from edge_course.channel_split import share
+from edge_course.check import Exercise
+
+_WORKERS = st.integers(1, 5)
+# A rank has to fit the number of workers, so they are drawn together.
+_PLACE = st.shared(_WORKERS.flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))))
+_SECONDS = st.integers(1, 16).map(lambda i: i / 4)
+
+EXERCISES = (
+    Exercise(
+        share,
+        {
+            "channels": st.integers(0, 12),
+            "workers": _PLACE.map(lambda place: place[0]),
+            "rank": _PLACE.map(lambda place: place[1]),
+        },
+        why="Everyone gets channels // workers, and the first channels % workers one more; a share "
+        "begins where the one before it ends.",
+        edge_cases={
+            "an even division": {"channels": 6, "workers": 3, "rank": 1},
+            "one left over, the first": {"channels": 10, "workers": 3, "rank": 0},
+            "one left over, the last": {"channels": 10, "workers": 3, "rank": 2},
+            "two left over": {"channels": 5, "workers": 3, "rank": 1},
+            "more workers than channels": {"channels": 2, "workers": 4, "rank": 3},
+        },
+    ),
+    Exercise(
+        exchanges,
+        {"divisions": st.lists(st.sampled_from(["output", "input"]), max_size=5).map(tuple)},
+        why='Behind "input" stands a "sum", always. Behind "output" there is "nothing" to do if '
+        'the next layer is divided by "input"; before another "output", and at the end, "gather".',
+        edge_cases={
+            "one layer by outputs": {"divisions": ("output",)},
+            "one layer by inputs": {"divisions": ("input",)},
+            "a pair": {"divisions": ("output", "input")},
+            "the wrong way round": {"divisions": ("input", "output")},
+        },
+    ),
+    Exercise(
+        ring_bytes,
+        {
+            "exchange": st.sampled_from(["gather", "sum", "nothing"]),
+            "num_bytes": st.integers(0, 25).map(lambda i: 120 * i),
+            "workers": _WORKERS,
+        },
+        why="Each of n workers passes on n − 1 of the n shares, each num_bytes / n; to sum, the "
+        "ring turns twice.",
+        edge_cases={
+            "gather with one neighbour": {"exchange": "gather", "num_bytes": 120, "workers": 2},
+            "sum in a ring of three": {"exchange": "sum", "num_bytes": 120, "workers": 3},
+            "a worker alone": {"exchange": "sum", "num_bytes": 120, "workers": 1},
+            "nothing to exchange": {"exchange": "nothing", "num_bytes": 120, "workers": 3},
+        },
+    ),
+    Exercise(
+        speed_up,
+        {
+            "serial_seconds": st.integers(0, 16).map(lambda i: i / 4),
+            "divided_seconds": _SECONDS,
+            "exchange_seconds": st.integers(0, 16).map(lambda i: i / 4),
+            "workers": _WORKERS,
+        },
+        why="The time of one worker over the time of n: the divided part shrinks to 1/n, the "
+        "serial part does not, and the exchange is added, unless there is nobody to exchange with.",
+        edge_cases={
+            "nothing serial, a free link": {
+                "serial_seconds": 0.0, "divided_seconds": 4.0, "exchange_seconds": 0.0,
+                "workers": 4,
+            },
+            "Amdahl's law": {
+                "serial_seconds": 1.0, "divided_seconds": 3.0, "exchange_seconds": 0.0,
+                "workers": 3,
+            },
+            "a slow link": {
+                "serial_seconds": 0.0, "divided_seconds": 1.0, "exchange_seconds": 2.0,
+                "workers": 2,
+            },
+            "a worker alone": {
+                "serial_seconds": 1.0, "divided_seconds": 1.0, "exchange_seconds": 2.0,
+                "workers": 1,
+            },
+        },
+    ),
+)  # fmt: skip
