@@ -2,7 +2,9 @@
 
 On a second machine::
 
-    python -m edge_course.node --listen tcp/0.0.0.0:7447 --model tail.onnx
+    python -m edge_course.node --listen tcp/0.0.0.0:7447 --model network.onnx --head 9
+
+serves what comes after the first nine operators of a file.
 
 In a notebook, on this machine::
 
@@ -29,7 +31,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from edge_course import addresses, model_files, wire
+from edge_course import addresses, model_files, split, wire
 from edge_course.part import Part, cut_name
 from edge_course.transport import KEY, NodeError, open_session
 
@@ -52,12 +54,15 @@ class Server:
     ------
     NodeError
         If the address is taken.
+    ValueError
+        If the names of the part's inputs are too long for a message.
 
     Taught in: notebooks/14_split_by_layers.ipynb
     """
 
     def __init__(self, part: Part, listen: str):
         self._part, self._cut = part, cut_name(part.inputs)
+        wire.encode(self._failure(0, "none"))  # raises if the cut's name is too long to be sent
         self._waiting: queue.Queue = queue.Queue(MAX_WAITING)
         self._session = open_session(listen=listen)
         self._worker = threading.Thread(target=self._serve, daemon=True)
@@ -235,6 +240,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="address; tcp/0.0.0.0:7447 for other machines",
     )
     parser.add_argument("--model", required=True, help="an .onnx file")
+    parser.add_argument("--head", type=int, help="serve only what comes after so many operators")
     parser.add_argument("--slower", type=float, default=1.0, help="take so many times longer")
     options = parser.parse_args(arguments)
     from_parent = options.model == "-"  # the file comes through a pipe that stays open
@@ -243,6 +249,10 @@ def main(arguments: list[str] | None = None) -> int:
         if from_parent:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted cell is not our end
             model = sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(8), "little"))
+        if options.head is not None:
+            model = split.cut(model, range(options.head)).tail
+            if model is None:
+                raise ValueError(f"nothing comes after {options.head} operators: expected fewer")
         part = Part(model, slower=options.slower)
         addresses.host_and_port(options.listen)
         server = Server(part, options.listen)

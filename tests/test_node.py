@@ -30,6 +30,7 @@ from edge_course.part import Part, cut_name
 from edge_course.split_client import Client, Split
 from edge_course.transport import NodeError
 from tests.split_checks import (
+    HEAD,
     MODEL,
     OTHER_PARTS,
     PARTS,
@@ -270,6 +271,10 @@ def test_parts_that_are_none():
     with pytest.raises(ModelError, match=r"float32 input, x is tensor\(int64\)"):
         Part(whole_numbers.SerializeToString())
     assert cut_name(("b", "a")) == "a+b"
+    long = onnx.parser.parse_model(f"""<ir_version: 10, opset_import: ["": 18]>
+    g (float[n] {"x" * 256}) => (float[n] y) {{ y = Neg({"x" * 256}) }}""")
+    with pytest.raises(ValueError, match="cut's name must have 1 to 255 bytes"):
+        Server(Part(long.SerializeToString()), addresses.free_address())
 
 
 def test_a_slower_device_really_waits(monkeypatch):
@@ -335,11 +340,14 @@ def test_a_process_that_never_serves_is_ended(monkeypatch):
         within(lambda: Node(PARTS.tail))
 
 
-def test_the_command_for_a_second_machine(tmp_path):
-    file = tmp_path / "tail.onnx"
-    file.write_bytes(PARTS.tail)
+@pytest.mark.parametrize("cut_there", [False, True])
+def test_the_command_for_a_second_machine(tmp_path, cut_there):
+    file = tmp_path / "network.onnx"
+    file.write_bytes(MODEL if cut_there else PARTS.tail)
     address = addresses.free_address()
     command = [sys.executable, "-m", "edge_course.node", "--listen", address, "--model", str(file)]
+    if cut_there:
+        command += ["--head", str(len(HEAD))]
     with no_process_left():
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         try:
@@ -359,6 +367,8 @@ def test_the_command_for_a_second_machine(tmp_path):
         (["--model", "nowhere.onnx"], "cannot read the model"),
         (["--model", "FILE", "--listen", "here"], "expected an address"),
         (["--model", "FILE", "--slower", "0"], "slower to be a number from 1"),
+        (["--model", "FILE", "--head", "99"], "expected operators from 0 to"),
+        (["--model", "FILE", "--head", "3"], "nothing comes after 3 operators"),
     ],
 )
 def test_a_wrong_command_is_one_line(tmp_path, capsys, arguments, words):
