@@ -198,6 +198,8 @@ def serve(connection: Connection) -> None:
                     reply, result = worker.run(message, arrays)
             except Exception as error:  # whatever it is, the other side has to know
                 reply = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
+            if "error" in reply:
+                worker = None  # leave the group, so that those who wait for this one know too
             send(connection, {**reply, "request": message["request"]}, result)
 
 

@@ -173,6 +173,16 @@ def test_killed_before_a_run(x):
     assert time.monotonic() - begin < BOUND
 
 
+def test_those_who_are_no_neighbours_of_the_lost_one_do_not_wait_for_the_timeout(x):
+    with Workers(4, timeout=10 * BOUND) as pool:
+        pool.load(*network("depthwise_cnn"))
+        psutil.Process(pool.pids[2]).kill()
+        begin = time.monotonic()
+        answer = pool.run(x, recover=True)
+        assert time.monotonic() - begin < BOUND
+        assert answer.lost == (2,) and answer.workers == 3
+
+
 def test_killed_during_an_exchange(x):
     with Workers(3, timeout=4) as pool, ThreadPoolExecutor(1) as thread:
         # Three sums of two or four messages, 0.5 s each: nothing but exchange.
