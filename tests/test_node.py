@@ -85,13 +85,12 @@ def test_every_cut_over_zenoh_gives_the_scores_of_the_whole_network(call, networ
         np.testing.assert_allclose(outputs["scores"], whole, rtol=0, atol=1e-6)
 
 
-# The narrowest places of each network where more than 4,700 numbers cross. Below that the 140
+# The narrowest place of each network where more than 4,700 numbers cross. Below that the 140
 # bytes that are no numbers show: 3.8 times at 1,568 numbers, 2.5 times at 128.
 @pytest.mark.parametrize(
     ("network", "operators", "crossing"),
     [
         ("seed_cnn", 3, {"max_pool2d"}),
-        ("depthwise_cnn", 11, {"relu_1"}),
         ("depthwise_cnn", 20, {"relu_3"}),
     ],
 )
