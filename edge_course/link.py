@@ -9,6 +9,10 @@ What a `Link` does is *modelled*. Losses are the delay that sending again costs,
 sees them behind TCP: nothing is missing or in another order. An outage holds everything back,
 as TCP does when it sends again. Not modelled: the headers of packets, TCP's slow start, its
 drop in rate after losses, and others on the same link.
+
+It runs in threads of this process, which wait nearly all the time. Measured, they keep the times
+as well as a process of their own (`edge_course.link_check`), unless this process computes in
+Python at the same time: then whoever waits for the answer in it is late, too.
 """
 
 from __future__ import annotations
