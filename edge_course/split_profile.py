@@ -34,8 +34,8 @@ def part_times(
     """Return how long heads and tails of a network take here, timed in turn, each as a model.
 
     Times of single operators would not do: the runtime fuses operators, and a cut can part
-    what it would have fused. The fastest round of each counts: whatever else the machine does
-    only adds to it, and with many parts some round is always disturbed.
+    what it would have fused. The fastest round of each counts, since whatever else the machine
+    does only adds to it; and no part counts more than one that contains it.
 
     Parameters
     ----------
@@ -66,8 +66,20 @@ def part_times(
                 functions[end, n] = partial(session.run, names, given)
     timing = measure.latency(functions, rounds=12, seconds=seconds)
 
-    def fastest(end: str) -> np.ndarray:
-        found = [timing.seconds.get((end, n), np.zeros(1)) for n in range(len(heads))]
-        return np.array([values.min() for values in found])
+    fastest = {part: float(values.min()) for part, values in timing.seconds.items()}
+    sets = [frozenset(head) for head in heads]
 
-    return PartTimes(fastest("head"), fastest("tail"))
+    def least(end: str, n: int) -> float:
+        """Return the least of the times of a part and of all parts that contain it."""
+        if (end, n) not in fastest:
+            return 0.0
+        larger = [m for m in range(len(sets)) if _contains(sets[m], sets[n], end)]
+        return min(fastest[end, m] for m in larger)
+
+    numbers = range(len(sets))
+    return PartTimes(*(np.array([least(end, n) for n in numbers]) for end in ("head", "tail")))
+
+
+def _contains(outer: frozenset[int], inner: frozenset[int], end: str) -> bool:
+    """Tell whether one cut's part contains that of another: the smaller the head, the more tail."""
+    return inner <= outer if end == "head" else outer <= inner
