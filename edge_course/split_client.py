@@ -25,7 +25,7 @@ import numpy as np
 from edge_course import addresses, wire
 from edge_course.part import Part, cut_name
 from edge_course.split import Parts
-from edge_course.transport import KEY, NodeError, open_session
+from edge_course.transport import KEY, NodeError, nobody, open_session
 
 if TYPE_CHECKING:
     import zenoh
@@ -133,7 +133,7 @@ class Client:
         self._session = None
         if connected_before:  # perhaps somebody is there again: asking twice does no harm
             return self._ask(data, end)
-        raise NodeError(f"nobody answers at {self.address}: the node or the way to it is gone")
+        raise NodeError(nobody(self.address))
 
     def _late(self, deadline: float) -> str:
         return (

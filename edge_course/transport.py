@@ -54,5 +54,12 @@ def open_session(*, listen: str | None = None, connect: str | None = None) -> ze
     try:
         return zenoh.open(config)
     except zenoh.ZError as error:
-        what = f"cannot listen on {listen}" if listen else f"nobody answers at {connect}"
-        raise NodeError(f"{what} ({str(error).split(' at /')[0].strip()})") from None
+        if connect:
+            raise NodeError(nobody(connect)) from None
+        said = str(error).split(" at /")[0].strip()  # without the place in zenoh's source
+        raise NodeError(f"cannot listen on {listen}: {said}") from None
+
+
+def nobody(address: str) -> str:
+    """Return what to say when there is no answer, not even a late one."""
+    return f"nobody answers at {address}: the node or the way to it is gone"
