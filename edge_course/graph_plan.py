@@ -117,7 +117,8 @@ def minimum_cut(
     pipes, source, sink = [], count, count + 1
     for n in range(count):
         pipes += [Pipe(source, n, float(server[n])), Pipe(n, sink, float(device[n]))]
-    for place, load in enumerate(loads, sink + 1):  # a place of its own for each tensor's crossing
+    # Each tensor's crossing is a place of its own.
+    for place, load in enumerate(loads, sink + 1):
         check("bytes", load.num_bytes)
         for n in {load.writer, *load.readers} - {None}:
             if n not in range(count):

@@ -52,10 +52,11 @@ def minimum_cut(places: int, pipes: Iterable[Pipe], source: int, sink: int) -> C
 
     Dinic (1970), "Algorithm for solution of a problem of maximum flow in networks with power
     estimation". In phases: find each place's distance from the source, then fill up shortest
-    paths until none is left. The sink's distance grows from phase to phase, so there are at most
-    as many phases as places. One phase fills up at most as many paths as there are pipes, none
-    longer than the number of places: some places² · pipes steps. That the largest flow equals
-    the cheapest cut is the theorem of Ford and Fulkerson (1956), "Maximal flow through a network".
+    paths until none is left. The sink's distance grows from phase to phase, so there are at
+    most as many phases as places. One phase fills up at most as many paths as there are
+    pipes, none longer than the number of places: some places² · pipes steps. That the largest
+    flow equals the cheapest cut is the theorem of Ford and Fulkerson (1956), "Maximal flow
+    through a network".
 
     Parameters
     ----------

@@ -29,13 +29,14 @@ def part_times(
     heads: Sequence[Collection[int]],
     inputs: dict[str, np.ndarray],
     *,
-    seconds: float = 2.0,
+    seconds: float = 3.0,
 ) -> PartTimes:
     """Return how long heads and tails of a network take here, timed in turn, each as a model.
 
     Times of single operators would not do: the runtime fuses operators, and a cut can part
     what it would have fused. The fastest round of each counts, since whatever else the machine
-    does only adds to it; and no part counts more than one that contains it.
+    does only adds to it. For the same reason no part counts more than one that contains it, and
+    the whole not more than any head and its tail together.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def part_times(
                 given = {value.name: known[value.name] for value in session.get_inputs()}
                 known |= dict(zip(names, session.run(names, given), strict=True))
                 functions[end, n] = partial(session.run, names, given)
-    timing = measure.latency(functions, rounds=12, seconds=seconds)
+    timing = measure.latency(functions, rounds=20, seconds=seconds)
 
     fastest = {part: float(values.min()) for part, values in timing.seconds.items()}
     sets = [frozenset(head) for head in heads]
@@ -76,8 +77,9 @@ def part_times(
         larger = [m for m in range(len(sets)) if _contains(sets[m], sets[n], end)]
         return min(fastest[end, m] for m in larger)
 
-    numbers = range(len(sets))
-    return PartTimes(*(np.array([least(end, n) for n in numbers]) for end in ("head", "tail")))
+    times = [np.array([least(end, n) for n in range(len(sets))]) for end in ("head", "tail")]
+    whole = (times[0] + times[1]).min()
+    return PartTimes(*(np.minimum(seconds, whole) for seconds in times))
 
 
 def _contains(outer: frozenset[int], inner: frozenset[int], end: str) -> bool:
