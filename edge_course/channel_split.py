@@ -237,3 +237,15 @@ def join(kind: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
     if kind not in ("gather", "sum"):
         raise ValueError(f'expected the exchange "gather" or "sum", got {kind!r}')
     return np.concatenate(arrays, axis=1) if kind == "gather" else np.sum(arrays, axis=0)
+
+
+def converted(layers: Sequence[Layer], dtype: str) -> tuple[Layer, ...]:
+    """Return layers whose weights and biases have another dtype, such as "float64".
+
+    Taught in: notebooks/15_split_by_channels.ipynb
+    """
+
+    def numbers(array: np.ndarray | None) -> np.ndarray | None:
+        return None if array is None else array.astype(dtype)
+
+    return tuple(replace(la, weight=numbers(la.weight), bias=numbers(la.bias)) for la in layers)

@@ -35,11 +35,12 @@ class WorkerLostError(RuntimeError):
     Attributes
     ----------
     lost : the numbers of the workers that are gone, as they were counted at the beginning.
+    seconds : how long it took to find out.
     """
 
-    def __init__(self, message: str, lost: Sequence[int] = ()):
+    def __init__(self, message: str, lost: Sequence[int] = (), seconds: float = 0.0):
         super().__init__(message)
-        self.lost = tuple(lost)
+        self.lost, self.seconds = tuple(lost), seconds
 
 
 class Answer(NamedTuple):
@@ -239,7 +240,8 @@ class Workers:
         joined, self._joined = self._joined, False  # whatever interrupts this breaks the group
         for number, (message, arrays) in zip(members, questions, strict=True):
             self._alive[number].outbox.put(({**message, "request": self._requests}, arrays))
-        end = time.monotonic() + seconds + GRACE_SECONDS
+        begin = time.monotonic()
+        end = begin + seconds + GRACE_SECONDS
         replies: dict[int, tuple[dict, dict]] = {}
         ended: set[int] = set()
         while set(members) - set(replies) - ended:
@@ -257,17 +259,17 @@ class Workers:
             self._members = [number for number in members if number not in lost]
             self._lost += lost
             how = [f"worker {n} {'ended' if n in ended else 'did not answer'}" for n in lost]
-            raise self._error(doing, how)
+            raise self._error(doing, how, time.monotonic() - begin)
         if errors := [message["error"] for message, _ in replies.values() if "error" in message]:
             raise RuntimeError(f"the workers could not {doing}: {errors[0]}")
         self._joined = joined
         return [replies[number] for number in members]
 
-    def _error(self, doing: str, how: Sequence[str]) -> WorkerLostError:
+    def _error(self, doing: str, how: Sequence[str], seconds: float = 0.0) -> WorkerLostError:
         left = len(self._members)
         advice = f"the {left} that are left can: run(x, recover=True)" if left else "start anew"
         message = f"no answer: the workers could not {doing}, {', '.join(how)}; {advice}"
-        return WorkerLostError(message, self._lost)
+        return WorkerLostError(message, self._lost, seconds)
 
 
 class _Process:

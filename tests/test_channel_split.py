@@ -1,6 +1,5 @@
 """Division by channels: parts against the whole, costs counted, plans against all plans."""
 
-from dataclasses import replace
 from itertools import product
 from math import inf
 
@@ -13,7 +12,17 @@ from edge_course import channel_cost, channel_networks, nn
 from edge_course.channel_plan import fastest_division
 from edge_course.channel_program import Exchange, together
 from edge_course.channel_ring import Pace
-from edge_course.channel_split import DIVISIONS, Layer, compute, cut, deal, finish, join, share
+from edge_course.channel_split import (
+    DIVISIONS,
+    Layer,
+    compute,
+    converted,
+    cut,
+    deal,
+    finish,
+    join,
+    share,
+)
 
 WORKERS = (1, 2, 3, 4)
 
@@ -102,10 +111,7 @@ def test_parts_hold_every_weight_once():
 @pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize("name", channel_networks.NETWORKS)
 def test_the_trained_networks_are_the_same_in_parts(name, workers):
-    layers = [
-        la if la.weight is None else replace(la, weight=la.weight.astype(float))
-        for la in channel_networks.NETWORKS[name]()
-    ]
+    layers = converted(channel_networks.NETWORKS[name](), "float64")
     x = channel_networks.pictures(4)[0].astype(float)
     whole = together(layers, ["whole"] * len(layers), 1, x)
     assert not whole.exchanges

@@ -5,32 +5,12 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from edge_course.channel_cost import exchanges, ring_bytes, speed_up
-from edge_course.channel_split import share
 from edge_course.check import Exercise
 
 _WORKERS = st.integers(1, 5)
-# A rank has to fit the number of workers, so they are drawn together.
-_PLACE = st.shared(_WORKERS.flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n - 1))))
 _SECONDS = st.integers(1, 16).map(lambda i: i / 4)
 
 EXERCISES = (
-    Exercise(
-        share,
-        {
-            "channels": st.integers(0, 12),
-            "workers": _PLACE.map(lambda place: place[0]),
-            "rank": _PLACE.map(lambda place: place[1]),
-        },
-        why="Everyone gets channels // workers, and the first channels % workers one more; a share "
-        "begins where the one before it ends.",
-        edge_cases={
-            "an even division": {"channels": 6, "workers": 3, "rank": 1},
-            "one left over, the first": {"channels": 10, "workers": 3, "rank": 0},
-            "one left over, the last": {"channels": 10, "workers": 3, "rank": 2},
-            "two left over": {"channels": 5, "workers": 3, "rank": 1},
-            "more workers than channels": {"channels": 2, "workers": 4, "rank": 3},
-        },
-    ),
     Exercise(
         exchanges,
         {"divisions": st.lists(st.sampled_from(["output", "input"]), max_size=5).map(tuple)},

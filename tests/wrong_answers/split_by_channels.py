@@ -3,41 +3,6 @@
 from collections.abc import Callable
 
 
-def share_drops_what_is_left_over(channels, workers, rank):
-    each = channels // workers
-    return rank * each, (rank + 1) * each
-
-
-def share_gives_the_rest_to_the_last(channels, workers, rank):
-    each = channels // workers
-    return rank * each, channels if rank == workers - 1 else (rank + 1) * each
-
-
-def share_rounds_up(channels, workers, rank):
-    each = -(-channels // workers)
-    return min(channels, rank * each), min(channels, (rank + 1) * each)
-
-
-def share_overlaps(channels, workers, rank):
-    each, rest = divmod(channels, workers)
-    return rank * each, rank * each + each + (rank < rest)
-
-
-def share_spreads_by_rounding_down(channels, workers, rank):
-    return rank * channels // workers, (rank + 1) * channels // workers
-
-
-def share_returns_the_last_channel(channels, workers, rank):
-    each, rest = divmod(channels, workers)
-    start = rank * each + min(rank, rest)
-    return start, start + each + (rank < rest) - 1
-
-
-def share_returns_the_size(channels, workers, rank):
-    each, rest = divmod(channels, workers)
-    return rank * each + min(rank, rest), each + (rank < rest)
-
-
 def exchanges_always(divisions):
     return tuple("sum" if d == "input" else "gather" for d in divisions)
 
@@ -142,11 +107,6 @@ def never_below_one(serial_seconds, divided_seconds, exchange_seconds, workers):
 
 
 WRONG: dict[str, list[Callable]] = {
-    "share": [
-        share_drops_what_is_left_over, share_gives_the_rest_to_the_last, share_rounds_up,
-        share_overlaps, share_spreads_by_rounding_down, share_returns_the_last_channel,
-        share_returns_the_size,
-    ],
     "exchanges": [
         exchanges_always, exchanges_the_wrong_way_round, exchanges_forgets_the_end,
         exchanges_nothing_between_outputs, exchanges_nothing_before_any_input,
