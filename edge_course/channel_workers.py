@@ -136,6 +136,8 @@ class Workers:
         WorkerLostError
             If a worker is lost.
         """
+        if not self._alive:
+            raise ValueError("all of these workers are closed or lost: start new ones")
         count = len(self._alive) if count is None else count
         if not 1 <= count <= len(self._alive):
             raise ValueError(f"expected 1 to {len(self._alive)} workers, got {count}")

@@ -169,6 +169,8 @@ def test_killed_before_a_run(x):
         psutil.Process(pool.pids[2]).kill()
         with pytest.raises(WorkerLostError, match="start anew"):
             pool.run(x, recover=True)
+    with pytest.raises(ValueError, match="start new ones"):
+        pool.load(*network("seed_cnn"))
     assert not any(psutil.pid_exists(pid) for pid in started)
     assert time.monotonic() - begin < BOUND
 
