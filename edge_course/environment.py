@@ -26,6 +26,7 @@ RUNTIMES = (
     ("Keras", "keras", ("keras",)),
     ("PyTorch", "torch", ("torch",)),
     ("ONNX Runtime", "onnxruntime", ("onnxruntime",)),
+    ("Zenoh", "zenoh", ("eclipse-zenoh",)),
     ("JupyterLab", "jupyterlab", ("jupyterlab",)),
 )
 

@@ -19,6 +19,8 @@ from edge_course.exercises import (
     pytorch_to_onnx,
     quantization_aware_training,
     quantization_math,
+    split_by_channels,
+    split_by_layers,
     start_here,
     structured_pruning,
     train_a_cnn,
@@ -46,6 +48,8 @@ EXERCISES: dict[str, Exercise] = {
         structured_pruning,
         distillation,
         compress_for_real,
+        split_by_layers,
+        split_by_channels,
     )
     for exercise in topic.EXERCISES
 }

@@ -1,0 +1,126 @@
+"""The exercises of notebook 14."""
+
+import itertools
+import math
+
+from hypothesis import strategies as st
+
+from edge_course.check import Exercise
+from edge_course.graph_plan import bytes_across, least_seconds
+from edge_course.split_plan import best_cut
+
+_COUNT = st.shared(st.integers(1, 4), key="operators")
+# Whole seconds, and bandwidths of which all parts are exact: a tie is a tie.
+_NUMBER = st.integers(0, 9)
+_NUMBERS = _COUNT.flatmap(lambda n: st.lists(_NUMBER, min_size=n, max_size=n))
+_ONE_MORE = _COUNT.flatmap(lambda n: st.lists(_NUMBER, min_size=n + 1, max_size=n + 1))
+_BANDWIDTH = st.sampled_from([8, 4, 16, 32])
+_RTT = st.integers(0, 3)
+
+
+def _edges(count: int) -> st.SearchStrategy:
+    pairs = list(itertools.combinations(range(count), 2))
+    return st.lists(st.sampled_from(pairs), unique=True).map(sorted) if pairs else st.just([])
+
+
+EXERCISES = (
+    Exercise(
+        bytes_across,
+        {
+            "num_bytes": _NUMBERS,
+            "edges": _COUNT.flatmap(_edges),
+            "head": _COUNT.flatmap(lambda n: st.sets(st.integers(0, n - 1))),
+        },
+        why="What an operator of the head writes crosses if at least one operator outside reads "
+        "it; it crosses once, however many they are.",
+        edge_cases={
+            "two outside read the same": {
+                "num_bytes": [5, 1, 1],
+                "edges": [(0, 1), (0, 2)],
+                "head": {0},
+            },
+            "one reads inside, one outside": {
+                "num_bytes": [5, 2, 1],
+                "edges": [(0, 1), (0, 2), (1, 2)],
+                "head": {0, 1},
+            },
+            "everything in the head": {"num_bytes": [5, 2], "edges": [(0, 1)], "head": {0, 1}},
+        },
+    ),
+    Exercise(
+        best_cut,
+        {
+            "device": _NUMBERS,
+            "server": _NUMBERS,
+            "num_bytes": _ONE_MORE,
+            "bandwidth": _BANDWIDTH,
+            "rtt": _RTT,
+        },
+        why="With k operators on the device: their seconds there, rtt + 8 · num_bytes[k] / "
+        "bandwidth, and the others' seconds on the server; with all n there is no link at all. "
+        "The smallest k with the least sum.",
+        edge_cases={
+            "a bottleneck in the middle": {
+                "device": [1, 1, 8],
+                "server": [0, 0, 1],
+                "num_bytes": [9, 9, 1, 0],
+                "bandwidth": 8,
+                "rtt": 1,
+            },
+            "a link that is too slow": {
+                "device": [4, 4],
+                "server": [0, 0],
+                "num_bytes": [9, 8, 0],
+                "bandwidth": 8,
+                "rtt": 0,
+            },
+            "an answer as large as the picture": {
+                "device": [1],
+                "server": [0],
+                "num_bytes": [9, 9],
+                "bandwidth": 8,
+                "rtt": 3,
+            },
+        },
+    ),
+    Exercise(
+        least_seconds,
+        {
+            "device": _NUMBERS,
+            "server": _NUMBERS.map(lambda seconds: [math.inf, *seconds[1:]]),
+            "num_bytes": _NUMBERS,
+            "edges": _COUNT.flatmap(_edges),
+            "bandwidth": _BANDWIDTH,
+            "rtt": _RTT,
+        },
+        why="Of all sets of operators on the device that have, with each operator, those whose "
+        "results it reads: the seconds of each where it is, rtt if one is on the server, and "
+        "8 / bandwidth for each byte that crosses, a result with several readers once.",
+        edge_cases={
+            "two branches, one of them heavy": {
+                "device": [0, 9, 1, 1],
+                "server": [math.inf, 1, 1, 1],
+                "num_bytes": [2, 9, 1, 0],
+                "edges": [(0, 1), (0, 2), (1, 3), (2, 3)],
+                "bandwidth": 8,
+                "rtt": 1,
+            },
+            "nothing comes back": {
+                "device": [0, 9, 1],
+                "server": [math.inf, 0, 9],
+                "num_bytes": [1, 9, 0],
+                "edges": [(0, 1), (1, 2)],
+                "bandwidth": 8,
+                "rtt": 0,
+            },
+            "only the camera": {
+                "device": [3],
+                "server": [math.inf],
+                "num_bytes": [5],
+                "edges": [],
+                "bandwidth": 8,
+                "rtt": 2,
+            },
+        },
+    ),
+)
