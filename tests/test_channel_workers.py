@@ -24,11 +24,16 @@ NETWORKS = list(channel_networks.NETWORKS)
 BOUND = 60  # seconds within which a loss has to be found, on the slowest machine
 
 
-@pytest.fixture(scope="module")
-def onnx() -> dict[str, bytes]:
-    """The unsplit networks, as ONNX models."""
+def exported() -> dict[str, bytes]:
     with process.another() as call:
         return {name: call(in_pytorch.export, name) for name in NETWORKS}
+
+
+@pytest.fixture(scope="module")
+def onnx():
+    """The unsplit networks, as ONNX models, made while the workers start."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(exported)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +59,8 @@ ODD_PLANS = (("output", "input", "own", "input"), ("input", "output", "whole", "
 def pool():
     """Workers for all tests here: to start them takes longer than most tests.
 
-    Four always take part. Three more take the place of those that tests end, in this order:
-    one, two, one, and the last three of all.
+    At most four take part. The tests at the end of this group kill one, two, one, and then
+    the three that are left.
     """
     with Workers(7, timeout=4) as workers:
         yield workers
@@ -68,7 +73,7 @@ def test_the_answer_is_that_of_the_whole_onnx_model(onnx, pool, x, name, workers
     layers, divisions = network(name)
     pool.load(layers, divisions, count=workers)
     answer = pool.run(x)
-    whole = ort.Runner(onnx[name]).scores(x)
+    whole = ort.Runner(onnx.result()[name]).scores(x)
     assert answer.output.dtype == np.float32 and answer.output.shape == (len(x), 10)
     # Two orders of summation differ in the last bits of the largest score.
     assert np.abs(answer.output - whole).max() <= 1e-6 * np.abs(whole).max()
