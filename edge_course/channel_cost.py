@@ -80,34 +80,6 @@ def ring_bytes(exchange: str, num_bytes: float, workers: int) -> float:
     return rings[exchange] * (workers - 1) * num_bytes / workers
 
 
-def ring_seconds(
-    exchange: str, num_bytes: float, workers: int, bandwidth: float, latency: float
-) -> float:
-    """Return how long an exchange in a ring takes if all shares are equal.
-
-    One message after another: n − 1 steps to gather, 2 (n − 1) to sum, and in each step every
-    worker sends one share of num_bytes / n. More workers send less in each step, but wait more
-    often.
-
-    Parameters
-    ----------
-    exchange, num_bytes, workers : as for `ring_bytes`.
-    bandwidth : bits per second, positive.
-    latency : seconds from a worker to the next, one way, at least 0.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of these ranges.
-
-    Taught in: notebooks/15_split_by_channels.ipynb
-    """
-    sent = ring_bytes(exchange, num_bytes, workers)
-    pace = Pace(bandwidth=bandwidth, latency=latency)
-    steps = RINGS.get(exchange, 0) * (workers - 1)
-    return steps * pace.message_seconds(sent / steps) if steps else 0.0
-
-
 def speed_up(
     serial_seconds: float, divided_seconds: float, exchange_seconds: float, workers: int
 ) -> float:
@@ -196,11 +168,11 @@ def cost(
     input_shape: Sequence[int],
     pictures: int = 1,
 ) -> Cost:
-    """Return what a division costs, exactly; nothing is computed for it.
+    """Return what a division costs, counted while a picture of zeros is computed.
 
     Parameters
     ----------
-    layers, divisions, workers : as for `channel_split.together`.
+    layers, divisions, workers : as for `channel_program.together`.
     input_shape : of one picture, (channels, height, width).
     pictures : computed at once, at least 1.
 

@@ -31,10 +31,10 @@ def seed_cnn() -> tuple[Layer, ...]:
     conv = w["conv/kernel"].transpose(3, 2, 0, 1)
     hidden = w["hidden/kernel"].reshape(_SIDE, _SIDE, len(conv), -1).transpose(3, 2, 0, 1)
     return (
-        Layer("conv", "conv", _contiguous(conv), w["conv/bias"], activation="relu"),
+        Layer("conv", "conv", np.ascontiguousarray(conv), w["conv/bias"], activation="relu"),
         Layer("pool", "max_pool"),
-        Layer("hidden", "dense", _contiguous(hidden), w["hidden/bias"], activation="relu"),
-        Layer("scores", "dense", _contiguous(w["scores/kernel"].T), w["scores/bias"]),
+        Layer("hidden", "dense", np.ascontiguousarray(hidden), w["hidden/bias"], activation="relu"),
+        Layer("scores", "dense", np.ascontiguousarray(w["scores/kernel"].T), w["scores/bias"]),
     )
 
 
@@ -102,7 +102,3 @@ def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:
     if not 1 <= count <= len(test.labels):
         raise ValueError(f"expected 1 to {len(test.labels)} pictures, got {count}")
     return data.preprocess(test.images[:count]).transpose(0, 3, 1, 2), test.labels[:count]
-
-
-def _contiguous(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array)

@@ -146,7 +146,7 @@ def run(
 
     Parameters
     ----------
-    parts, divisions : as for `channel_split.work`.
+    parts, divisions : as for `channel_program.work`.
     ring : this worker's place among the others.
     x : the whole input, (n, channels, height, width).
     pace : the speed of the emulated machine; infinite for this one's own.

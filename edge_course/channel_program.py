@@ -135,7 +135,7 @@ def together(
     layers : the whole network.
     divisions : how each layer is divided: "whole", "output", "input" or "own".
     workers : how many, at least 1.
-    x : the input, (n, channels, height, width); n may be 0, to count without computing.
+    x : the input, (n, channels, height, width).
 
     Returns
     -------

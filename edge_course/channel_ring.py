@@ -17,7 +17,6 @@ import numpy as np
 
 from edge_course.channel_program import Exchange
 from edge_course.channel_split import share
-from edge_course.placement import transfer_time
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,15 @@ class Pace:
     latency: float = 0.0
 
     def __post_init__(self):
-        if not self.macs_per_second > 0:
-            raise ValueError(f"expected positive macs_per_second, got {self.macs_per_second}")
-        transfer_time(0, self.bandwidth, self.latency)  # says what is wrong, if anything is
+        if not (self.macs_per_second > 0 and self.bandwidth > 0 and 0 <= self.latency < inf):
+            raise ValueError(
+                "expected a positive speed and bandwidth, and a latency from 0, got "
+                f"{self.macs_per_second} MACs per second, {self.bandwidth} bit/s, {self.latency} s"
+            )
 
     def message_seconds(self, num_bytes: int) -> float:
-        """Return how long a message takes from one worker to the next."""
-        return transfer_time(num_bytes, self.bandwidth, self.latency)
+        """Return how long a message takes from one worker to the next: latency, then the bits."""
+        return self.latency + 8 * num_bytes / self.bandwidth
 
 
 def wait_until(begin: float, seconds: float) -> None:

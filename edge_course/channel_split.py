@@ -163,7 +163,7 @@ def compute(layer: Layer, x: np.ndarray) -> np.ndarray:
             f"{layer.name}: an input of shape {x.shape} does not fit a weight of shape {w.shape}"
         )
     if layer.kind == "dense":
-        features = w[0].size if len(w) else int(np.prod(w.shape[1:]))
+        features = int(np.prod(w.shape[1:]))
         return x.reshape(len(x), features) @ w.reshape(len(w), features).T
     if layer.kind == "mean":
         return x.mean(axis=(2, 3))

@@ -5,14 +5,12 @@ They listen on the loopback address only. Over several machines: `channel_torchr
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import queue
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -20,13 +18,12 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_course import channel_process
+from edge_course.channel_child import GRACE_SECONDS, Child, one_thread
 from edge_course.channel_program import together
 from edge_course.channel_ring import Pace
 from edge_course.channel_split import Layer, deal
 
 START_SECONDS = 120.0  # to import PyTorch, on a slow machine
-GRACE_SECONDS = 2.0  # for the others to notice, after one was waited for in vain
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class WorkerLostError(RuntimeError):
@@ -98,11 +95,13 @@ class Workers:
         self._inbox: queue.Queue = queue.Queue()
         self._members: list[int] = []
         self._lost: list[int] = []
-        self._alive: dict[int, _Process] = {}
+        self._alive: dict[int, Child] = {}
+        # Also when nobody holds these workers any more, such as after a second ``Workers(4)``.
+        self._end = weakref.finalize(self, _end, self._alive, self._folder)
         try:
-            with _one_thread():
+            with one_thread():
                 for number in range(count):
-                    self._alive[number] = _Process(number, self._inbox)
+                    self._alive[number] = Child(number, self._inbox)
             self._ask("start", START_SECONDS, [({"do": "start"}, {})] * count)
         except BaseException:
             self.close()
@@ -177,10 +176,8 @@ class Workers:
 
     def close(self) -> None:
         """End all workers."""
-        for process in self._alive.values():
-            process.kill()
-        self._alive, self._members, self._joined = {}, [], False
-        self._folder.cleanup()
+        self._end()
+        self._members, self._joined = [], False
 
     def __enter__(self) -> Workers:
         return self
@@ -274,58 +271,8 @@ class Workers:
         return WorkerLostError(message, self._lost, seconds)
 
 
-class _Process:
-    """One worker's process, and two threads that write to it and read from it.
-
-    So that no one waits for a process that takes nothing, or stops in the middle of a reply.
-    """
-
-    def __init__(self, number: int, inbox: queue.Queue):
-        # "spawn" starts from nothing on every system, and nothing of this process goes with it.
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=channel_process.serve, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()  # so that the pipe ends when the process does
-        self.pid = self._process.pid
-        self.outbox: queue.SimpleQueue = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._write, daemon=True),
-            threading.Thread(target=self._read, args=(number, inbox), daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _write(self) -> None:
-        with suppress(OSError):  # it has ended: the other thread says so
-            while question := self.outbox.get():
-                channel_process.send(self._connection, *question)
-
-    def _read(self, number: int, inbox: queue.Queue) -> None:
-        with suppress(EOFError, OSError):
-            while True:
-                inbox.put((number, *channel_process.receive(self._connection)))
-        inbox.put((number, None, None))
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.join(GRACE_SECONDS)
-        self.outbox.put(None)
-        for thread in self._threads:
-            thread.join(GRACE_SECONDS)
-        self._connection.close()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let processes that start meanwhile compute with one thread each."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _end(alive: dict[int, Child], folder: tempfile.TemporaryDirectory) -> None:
+    for child in alive.values():
+        child.kill()
+    alive.clear()
+    folder.cleanup()

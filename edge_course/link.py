@@ -23,11 +23,8 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isfinite
-
-import numpy as np
 
 from edge_course.addresses import host_and_port
 
@@ -107,35 +104,6 @@ class Shaper:
             due, wait = due + wait, 2 * wait
         self._last = max(due, self._last)
         return self._last
-
-
-def deliveries(
-    profile: Profile, arrivals: Iterable[float], sizes: Iterable[int], seed: int = 0
-) -> np.ndarray:
-    """Return when packets come out of a link, in seconds: `Shaper` for all of them.
-
-    Parameters
-    ----------
-    profile : what the link is like.
-    arrivals : seconds, not falling.
-    sizes : bytes, as many.
-    seed : of jitter and losses.
-
-    Returns
-    -------
-    np.ndarray
-        float64, shape (n,).
-
-    Raises
-    ------
-    ValueError
-        If there are not as many sizes as arrivals.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
-    """
-    shaper = Shaper(profile, seed)
-    pairs = zip(arrivals, sizes, strict=True)
-    return np.array([shaper.delivery(arrival, size) for arrival, size in pairs], np.float64)
 
 
 class Link:

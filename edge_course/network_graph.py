@@ -7,6 +7,8 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from edge_course import model_files, onnx_conversion, ort
 from edge_course.model_files import ModelError
 
@@ -47,8 +49,6 @@ class Tensor(NamedTuple):
 
         Taught in: notebooks/14_split_by_layers.ipynb
         """
-        import numpy as np
-
         if dtype not in WIRE_BYTES:
             raise ValueError(f"expected one of {', '.join(WIRE_BYTES)}, got {dtype!r}")
         own = np.dtype(self.dtype)

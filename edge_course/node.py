@@ -144,7 +144,7 @@ class Node:
     address : of a node on another machine which serves this file; then nothing is started.
     listen : where a process that is started here listens; a free port of this machine if not
         given.
-    slower : see `Part`; of a process that is started here.
+    takes : see `Part`; of a process that is started here.
 
     Attributes
     ----------
@@ -171,21 +171,21 @@ class Node:
         *,
         address: str | None = None,
         listen: str | None = None,
-        slower: float = 1.0,
+        takes: float = 0.0,
     ):
         content = model_files.content(model)
-        part = Part(content, slower=slower)  # says here what is wrong, if anything is
+        part = Part(content, takes=takes)  # says here what is wrong, if anything is
         self.model, self.cut = part.model, cut_name(part.inputs)
         self.process: subprocess.Popen | None = None
         self.address = address or listen or addresses.free_address()
         addresses.host_and_port(self.address)
         if address is None:
-            self._start(content, slower)
+            self._start(content, takes)
 
-    def _start(self, content: bytes, slower: float) -> None:
+    def _start(self, content: bytes, takes: float) -> None:
         command = [sys.executable, "-m", "edge_course.node", "--listen", self.address]
         self.process = subprocess.Popen(
-            [*command, "--model", "-", "--slower", str(slower)],
+            [*command, "--model", "-", "--takes", str(takes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
@@ -241,7 +241,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--model", required=True, help="an .onnx file")
     parser.add_argument("--head", type=int, help="serve only what comes after so many operators")
-    parser.add_argument("--slower", type=float, default=1.0, help="take so many times longer")
+    parser.add_argument("--takes", type=float, default=0.0, help="seconds, if it is faster")
     options = parser.parse_args(arguments)
     from_parent = options.model == "-"  # the file comes through a pipe that stays open
     try:
@@ -253,7 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
             model = split.cut(model, range(options.head)).tail
             if model is None:
                 raise ValueError(f"nothing comes after {options.head} operators: expected fewer")
-        part = Part(model, slower=options.slower)
+        part = Part(model, takes=options.takes)
         addresses.host_and_port(options.listen)
         server = Server(part, options.listen)
     except (ValueError, NodeError) as error:

@@ -27,10 +27,8 @@ class Part:
     Parameters
     ----------
     model : the content of an ``.onnx`` file, or its path; float32 in and out.
-    slower : how many times longer it takes than this machine needs, at least 1. The time is
-        really waited: an emulated slow device.
-    takes : seconds that every run takes if this machine is faster; waited for, too. An
-        emulated device whose times are known, and steady as a small chip's are.
+    takes : seconds that every run takes if this machine is faster. They are really waited: an
+        emulated slow device, whose times are as steady as a small chip's.
 
     Attributes
     ----------
@@ -42,20 +40,16 @@ class Part:
     ModelError
         If it is not an ONNX model, or takes or returns something else than float32.
     ValueError
-        If it is to be faster than this machine, or to take less than no time.
+        If it is to take less than no time, or for ever.
 
     Taught in: notebooks/14_split_by_layers.ipynb
     """
 
-    def __init__(
-        self, model: bytes | str | os.PathLike, *, slower: float = 1.0, takes: float = 0.0
-    ):
-        if not 1 <= slower < float("inf"):
-            raise ValueError(f"expected slower to be a number from 1, got {slower}")
+    def __init__(self, model: bytes | str | os.PathLike, *, takes: float = 0.0):
         if not 0 <= takes < float("inf"):
             raise ValueError(f"expected takes in seconds from 0, got {takes}")
         content = model_files.content(model)
-        self._name, self._slower, self._takes = model_files.name(model), slower, takes
+        self._name, self._takes = model_files.name(model), takes
         self._session = ort.session(content, level=LEVEL)
         ends = {"input": self._session.get_inputs(), "output": self._session.get_outputs()}
         for end, tensors in ends.items():
@@ -88,5 +82,5 @@ class Part:
         with onnx_conversion.explained(self._name, "run", runtime="ONNX Runtime"):
             found = self._session.run(None, {name: tensors[name] for name in self.inputs})
         done = time.perf_counter() - begin
-        time.sleep(max((self._slower - 1) * done, self._takes - done, 0.0))
+        time.sleep(max(self._takes - done, 0.0))
         return dict(zip(self.outputs, found, strict=True))

@@ -41,10 +41,6 @@ class Client:
     address : of the node, or of a `Link` to it.
     model : `wire.fingerprint` of the file that the node must serve.
 
-    Attributes
-    ----------
-    sent, received : bytes of all messages so far, without what zenoh and TCP add.
-
     Raises
     ------
     ValueError
@@ -56,7 +52,6 @@ class Client:
     def __init__(self, address: str, model: str):
         addresses.host_and_port(address)
         self.address, self.model = address, model
-        self.sent = self.received = 0
         self._numbers = itertools.count(secrets.randbits(31))
         self._session: zenoh.Session | None = None
         # zenoh may block while it connects or sends; a deadline has to hold all the same.
@@ -106,8 +101,6 @@ class Client:
             raise NodeError(self._late(deadline)) from None
         if reply is None:
             raise NodeError(self._late(deadline))
-        self.sent += len(data)
-        self.received += len(reply)
         return dict(self._checked(reply, asked).tensors)
 
     def _ask(self, data: bytes, end: float) -> bytes | None:
@@ -199,8 +192,6 @@ class Split:
         of one. None: then the error is raised.
     deadline : seconds to wait for the node.
     dtype : of the numbers on the wire: "float32", "float16" or "int8".
-    slower : how many times longer head and fallback take than this machine needs: an emulated
-        slow device, see `Part`.
     takes : seconds that every run of the head takes, see `Part`.
 
     Raises
@@ -221,15 +212,14 @@ class Split:
         fallback: Part | bytes | str | os.PathLike | None = None,
         deadline: float = 1.0,
         dtype: str = "float32",
-        slower: float = 1.0,
         takes: float = 0.0,
     ):
         if parts.tail is not None and client is None:
             raise ValueError("expected a client, to ask the node that serves the tail; got None")
-        self._head = None if parts.head is None else Part(parts.head, slower=slower, takes=takes)
+        self._head = None if parts.head is None else Part(parts.head, takes=takes)
         self._crossing = parts.crossing if parts.tail is not None else ()
         if fallback is not None and not isinstance(fallback, Part):
-            fallback = Part(fallback, slower=slower)
+            fallback = Part(fallback)
         self._fallback = fallback
         self._client, self.deadline, self.dtype = client, deadline, dtype
 

@@ -29,7 +29,7 @@ def part_times(
     heads: Sequence[Collection[int]],
     inputs: dict[str, np.ndarray],
     *,
-    seconds: float = 3.0,
+    seconds: float = 1.0,
 ) -> PartTimes:
     """Return how long heads and tails of a network take here, timed in turn, each as a model.
 

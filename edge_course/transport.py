@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     import zenoh
 
 KEY = "edge_course/part"  # what a part of a network is asked under
-# What zenoh adds to a request and its reply together, counted by `Link`. For each whole 64 KiB of
-# a larger message come a few bytes more.
-ADDED_BYTES = 102
 
 
 class NodeError(RuntimeError):

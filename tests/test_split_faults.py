@@ -92,7 +92,7 @@ def test_killed_before_the_first_request():
 @pytest.mark.parametrize("through_link", [False, True])
 def test_killed_during_a_request(through_link):
     # The node would need hours, so it is certainly killed before it has answered.
-    with Node(PARTS.tail, slower=1e9) as node, Link(node.address) as link:
+    with Node(PARTS.tail, takes=1e5) as node, Link(node.address) as link:
         address = link.address if through_link else node.address
         with Client(address, node.model) as client:
             killer = threading.Timer(1.0, node.kill)
