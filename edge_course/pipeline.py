@@ -17,6 +17,7 @@ from edge_course import distill, in_tensorflow, ort, qat, tflite_slim, torch_tra
 
 EPOCHS, RATE = 40, 0.02  # under the teacher, in real numbers
 FINE_EPOCHS, FINE_RATE = 6, 2e-3  # under the teacher, rounded
+TEMPERATURE, SOFT_SHARE = 2.0, 0.5  # of the teacher
 CALIBRATION = 500  # pictures for the first ranges
 
 
@@ -73,7 +74,9 @@ def compress(
     qat.QuantizedNetwork(student)  # refuses other networks before time is spent
     if min(epochs, fine_epochs) < 1:
         raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
-    lesson = torch_training.label_loss if teacher is None else distill.Distillation(teacher)
+    lesson = torch_training.label_loss
+    if teacher is not None:
+        lesson = distill.Distillation(teacher, TEMPERATURE, SOFT_SHARE)
     settings = {"loss": lesson, "augment": True}
     torch_training.fit(student, images, labels, epochs=epochs, rate=RATE, **settings)
     quantized = qat.QuantizedNetwork(student).calibrate(images[:CALIBRATION])

