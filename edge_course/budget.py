@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge_course.paired import paired_interval
+
 
 class Budget(NamedTuple):
     """What a compressed network may cost, beside the network that it replaces.
@@ -79,10 +81,10 @@ def paired_difference(right: np.ndarray, reference: np.ndarray) -> tuple[float, 
 
     All have seen the same pictures, so for each picture there is one difference: the share of
     the networks that are right about it less the share of the reference networks. Pictures
-    that are easy or hopeless for all give 0, and so the mean is known far better than from
-    two accuracies by themselves. The interval is mean ± 1.96 · s / √n, with the standard
-    deviation s of the differences (n − 1): what another choice of n test pictures might have
-    given with these networks. It says nothing about networks trained from other seeds.
+    that are easy or hopeless for all give 0, and so the mean is known better than from two
+    accuracies on different pictures. The interval is that of `paired.paired_interval`, with
+    1.96 standard errors to each side, as n is large: what another choice of n test pictures
+    might have given with these networks. It says nothing about networks from other seeds.
 
     Parameters
     ----------
@@ -109,15 +111,8 @@ def paired_difference(right: np.ndarray, reference: np.ndarray) -> tuple[float, 
                 f"expected bool (networks, pictures), got {answers.dtype} {answers.shape}; "
                 "compare predictions with the labels"
             )
-    if right.shape[1] != reference.shape[1] or right.shape[1] < 2:
-        raise ValueError(
-            f"expected the same pictures, at least two, got {right.shape[1]} "
-            f"and {reference.shape[1]}"
-        )
-    differences = right.mean(axis=0) - reference.mean(axis=0)  # (n,)
-    mean = float(differences.mean())
-    reach = 1.96 * float(differences.std(ddof=1)) / len(differences) ** 0.5
-    return mean, mean - reach, mean + reach
+    mean, _, low, high = paired_interval(reference.mean(axis=0), right.mean(axis=0), 1.96)
+    return mean, low, high
 
 
 def pareto(costs: np.ndarray, accuracies: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ from tqdm.auto import tqdm
 
 from edge_course import litert, measure, model_files, ort, process
 
-RUNTIMES = ("LiteRT", "ONNX Runtime")
 MIB = 2**20
 
 
@@ -20,7 +19,7 @@ class Row(NamedTuple):
     Attributes
     ----------
     name : as given.
-    runtime : what computes it, one of `RUNTIMES`.
+    runtime : what computes it, LiteRT or ONNX Runtime.
     bytes, gzip : of the file, and of the file after gzip.
     memory : bytes that loading it and computing one picture add to a process of its own.
     peak : largest resident memory of that process in bytes, Python and the runtime included.
@@ -65,6 +64,11 @@ def memory(file: bytes) -> tuple[int, int]:
     Parameters
     ----------
     file : the content of a ``.tflite`` or an ``.onnx`` file that takes one picture.
+
+    Returns
+    -------
+    tuple of int
+        What loading it and computing pictures adds; the largest resident memory.
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """

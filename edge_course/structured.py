@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from edge_course import channel_groups, measure
-from edge_course.channel_arithmetic import checked_kept, flattened_columns
-from edge_course.channel_groups import Group
-from edge_course.channel_trace import AXES, is_depthwise
+from edge_course import measure, structured_groups
+from edge_course.structured_arithmetic import checked_kept, flattened_columns
+from edge_course.structured_groups import Group
+from edge_course.structured_trace import AXES, is_depthwise
 from edge_course.torch_models import INPUT_SHAPE
-from edge_course.torch_training import as_tensor, one_thread
+from edge_course.torch_training import as_tensor, evaluating, one_thread
 
 _NORMS = nn.BatchNorm1d, nn.BatchNorm2d
 Kept = Mapping[str, Sequence[int] | np.ndarray]
@@ -28,7 +28,7 @@ def cut(model: nn.Module, kept: Kept, *, shape: tuple[int, ...] = INPUT_SHAPE) -
 
     Parameters
     ----------
-    model : a network as `channel_groups.groups` takes it; it stays as it is.
+    model : a network as `structured_groups.groups` takes it; it stays as it is.
     kept : name of a group → the channels that stay, integers (k,), in the order in which they
         shall stand. Groups that are left out keep all.
     shape : of one input, (channels, height, width) or (features,).
@@ -46,7 +46,7 @@ def cut(model: nn.Module, kept: Kept, *, shape: tuple[int, ...] = INPUT_SHAPE) -
 
     Taught in: notebooks/11_structured_pruning.ipynb
     """
-    groups = channel_groups.groups(model, shape=shape)
+    groups = structured_groups.groups(model, shape=shape)
     kept = _checked(kept, groups)
     entries: dict[tuple[str, int], list[tuple[int, int, np.ndarray]]] = {}
     for name, channels in kept.items():
@@ -178,7 +178,7 @@ def macs(model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE) -> dict[str,
 
     handles = []
     try:
-        with channel_groups.evaluating(model), torch.no_grad(), one_thread():
+        with evaluating(model), torch.no_grad(), one_thread():
             for name, layer in model.named_modules():
                 if isinstance(layer, nn.Conv2d | nn.Linear):
                     handles.append(layer.register_forward_hook(hook(name)))

@@ -11,29 +11,23 @@ from edge_course.torch_models import INPUT_SHAPE, SeparableBlock, conv_norm
 
 CLASSES = 10
 SIZE = INPUT_SHAPE[-1]  # pixels along height and width
+STRIDE = 2  # of the stem
 
 
 def student(
-    channels: int,
-    blocks: Sequence[tuple[int, int]],
-    *,
-    stem: int = 3,
-    stride: int = 2,
-    pool: bool = True,
+    channels: int, blocks: Sequence[tuple[int, int]], *, pool: bool = True
 ) -> nn.Sequential:
-    """Return an untrained student: a stem, separable blocks, the mean, a dense layer.
+    """Return an untrained student: a stem, separable blocks, a dense layer.
 
     Its layers have the names of `torch_models.depthwise_cnn`, so that `qat.QuantizedNetwork`
-    can train it with fake quantization. What makes it fast is that the stem takes every
-    second pixel already: all that follows has a quarter of the places to compute.
+    can train it with fake quantization. What makes it fast is that the stem, the first
+    convolution, has stride 2 already: all that follows has a quarter of the places to compute.
 
     Parameters
     ----------
     channels : of the stem, at least 1.
     blocks : channels and stride of each `torch_models.SeparableBlock`, at least one block.
         A block of stride 1 that keeps the number of channels adds its input.
-    stem : height and width of the stem's kernel, odd.
-    stride : of the stem.
     pool : hand the mean over each channel to the dense layer; else all numbers, so that it
         knows where in the picture something is, for more weights.
 
@@ -45,7 +39,7 @@ def student(
     Raises
     ------
     ValueError
-        If there is no block, a number is below 1, or the stem's kernel is even.
+        If there is no block, or a number is no whole number from 1 on.
 
     Taught in: notebooks/12_distillation.ipynb
     """
@@ -53,14 +47,14 @@ def student(
         raise ValueError(
             f"expected blocks, each as (channels, stride), at least one, got {blocks!r}"
         )
-    sizes = [channels, stride, stem, *(number for block in blocks for number in block)]
-    if any(not isinstance(n, int) or n < 1 for n in sizes) or stem % 2 == 0:
+    sizes = [channels, *(number for block in blocks for number in block)]
+    if any(not isinstance(n, int) or n < 1 for n in sizes):
         raise ValueError(
-            f"expected channels, strides and an odd kernel of at least 1, got {channels} channels, "
-            f"blocks {blocks}, a kernel of {stem} and a stride of {stride} in the stem"
+            f"expected channels and strides of at least 1, got {channels} channels in the stem "
+            f"and blocks {blocks}"
         )
-    layers = OrderedDict(stem=conv_norm(1, channels, stem, stride=stride, activation=nn.ReLU6()))
-    size = -(-SIZE // stride)
+    layers = OrderedDict(stem=conv_norm(1, channels, 3, stride=STRIDE, activation=nn.ReLU6()))
+    size = -(-SIZE // STRIDE)
     for number, (channels_out, block_stride) in enumerate(blocks, 1):
         layers[f"block{number}"] = SeparableBlock(channels, channels_out, stride=block_stride)
         channels, size = channels_out, -(-size // block_stride)

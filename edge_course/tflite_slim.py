@@ -155,9 +155,9 @@ def _vectors_as_arrays(file: Any, graph: Any) -> None:
         part.inputs = np.array(part.inputs, np.int32)
         part.outputs = np.array(part.outputs, np.int32)
     for tensor in graph.tensors:
-        for name, dtype in (("shape", np.int32), ("shapeSignature", np.int32)):
+        for name in ("shape", "shapeSignature"):
             if getattr(tensor, name) is not None:
-                setattr(tensor, name, np.array(getattr(tensor, name), dtype))
+                setattr(tensor, name, np.array(getattr(tensor, name), np.int32))
         if (codes := tensor.quantization) is not None:
             codes.scale = np.array(codes.scale, np.float32)
             codes.zeroPoint = np.array(codes.zeroPoint, np.int64)

@@ -88,12 +88,12 @@ def test_measured_takes_the_worst_of_the_files(found: compress.Accuracies) -> No
 
 def test_the_table_says_by_how_much() -> None:
     lines = compress.table(Measured(150, 0.75, 5.0)).splitlines()
-    assert lines[1].endswith("150.00   at least 100: met   aim 170: missed by 12%")
-    assert lines[2].endswith("0.75   at most 0.5: 0.25 over   at most 0.5: 0.25 over")
-    assert lines[3].endswith("5.00   at least 5: met   aim 10: missed by 50%")
+    assert lines[1].endswith("150.00   required 100: met   aim 170: missed by 12%")
+    assert lines[2].endswith("0.75   required 0.5: missed by 0.25   aim 0.5: missed by 0.25")
+    assert lines[3].endswith("5.00   required 5: met   aim 10: missed by 50%")
     own = compress.table(Measured(150, -1.0, 5.0), {"mine": Budget(10, 0, 1)})
     assert "mine 10: met" in own
-    assert "at most 0: 1.00 to spare" in own
+    assert "mine 0: met" in own
 
 
 def test_judge_measures_one_file(found: compress.Accuracies) -> None:
@@ -116,6 +116,8 @@ def test_a_readers_pipeline_is_checked() -> None:
     assert verdict(file, Budget(1e6, 5, 1e-6)).startswith("❌ the budget is missed")
     for wrong in (b"no model", 7, data.read(compress.REFERENCE)):  # the last one is not int8
         assert verdict(wrong).startswith("❌ expected the content of an int8 .tflite file")
+    raised = compress.check_pipeline(lambda: 1 // 0, easy)
+    assert raised == "❌ your function raised ZeroDivisionError: integer division or modulo by zero"
 
 
 def test_the_report_has_everything(capsys: pytest.CaptureFixture, found) -> None:

@@ -10,8 +10,8 @@ import re
 import numpy as np
 import pytest
 
-from edge_course import channel_choice, process, structured
-from tests import channel_checks
+from edge_course import process, structured, structured_choice
+from tests import structured_checks
 
 NETWORKS = 240
 PART = 80
@@ -27,7 +27,7 @@ def call():
 
 @pytest.mark.parametrize("start", range(0, NETWORKS, PART))
 def test_random_networks(call, start: int) -> None:
-    results = call(channel_checks.random_networks, range(start, start + PART))
+    results = call(structured_checks.random_networks, range(start, start + PART))
     for found in results:
         assert found["importance finds them"], found
         assert found["difference"] <= 1e-5, found
@@ -45,14 +45,14 @@ def test_random_networks(call, start: int) -> None:
 
 
 def test_groups_of_the_seed_cnn(call) -> None:
-    assert call(channel_checks.described, "seed_cnn") == {
+    assert call(structured_checks.described, "seed_cnn") == {
         "conv": (32, ["makes conv", "reads hidden (169 entries each)"]),
         "hidden": (128, ["makes hidden", "reads scores"]),
     }
 
 
 def test_residual_sums_tie_the_groups_of_the_depthwise_cnn(call) -> None:
-    groups = call(channel_checks.described, "depthwise_cnn")
+    groups = call(structured_checks.described, "depthwise_cnn")
     assert {name: channels for name, (channels, _) in groups.items()} == {
         "stem.conv": 16, "block1.pointwise.conv": 32, "block3.pointwise.conv": 96,
     }  # fmt: skip
@@ -91,24 +91,24 @@ REFUSALS = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_what_is_not_understood_is_refused_by_name(call, name: str) -> None:
-    message = call(channel_checks.refusal, name)
+    message = call(structured_checks.refusal, name)
     assert re.search(REFUSALS[name], message), message
     assert "\n" not in message
 
 
 def test_every_refused_network_has_its_message() -> None:
-    assert set(REFUSALS) == set(channel_checks.REFUSED)
+    assert set(REFUSALS) == set(structured_checks.REFUSED)
 
 
-@pytest.mark.parametrize("name", channel_checks.UNDERSTOOD)
+@pytest.mark.parametrize("name", structured_checks.UNDERSTOOD)
 def test_what_is_understood_can_be_reordered_and_cut(call, name: str) -> None:
-    reordered, cut = call(channel_checks.understood, name)
+    reordered, cut = call(structured_checks.understood, name)
     assert reordered <= 1e-5 and cut <= 1e-5
 
 
 def test_columns_behind_a_flatten_go_in_blocks(call) -> None:
     kept = [5, 0, 31]
-    before, after = call(channel_checks.by_hand, kept)
+    before, after = call(structured_checks.by_hand, kept)
     assert np.array_equal(after["conv.weight"], before["conv.weight"][kept])
     assert np.array_equal(after["conv.bias"], before["conv.bias"][kept])
     blocks = before["hidden.weight"].reshape(128, 32, 13, 13)[:, kept]
@@ -119,7 +119,7 @@ def test_columns_behind_a_flatten_go_in_blocks(call) -> None:
 
 def test_shapes_of_a_cut_network(call) -> None:
     kept = {"conv": np.arange(7), "hidden": range(100, 105)}
-    assert call(channel_checks.cut_seed_cnn, kept) == {
+    assert call(structured_checks.cut_seed_cnn, kept) == {
         "conv.weight": (7, 1, 3, 3), "conv.bias": (7,), "hidden.weight": (5, 7 * 169),
         "hidden.bias": (5,), "scores.weight": (10, 5), "scores.bias": (10,),
     }  # fmt: skip
@@ -143,21 +143,21 @@ def test_shapes_of_a_cut_network(call) -> None:
 )
 def test_wrong_channels_are_refused(call, kept: dict, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        call(channel_checks.cut_seed_cnn, kept)
+        call(structured_checks.cut_seed_cnn, kept)
 
 
 def test_a_copy_keeps_mode_class_and_what_is_frozen(call) -> None:
-    assert call(channel_checks.modes) == [True] * 5
+    assert call(structured_checks.modes) == [True] * 5
 
 
 def test_one_channel_in_each_group_is_still_a_network(call) -> None:
-    sizes = call(channel_checks.cut_down_to_one_and_again)
+    sizes = call(structured_checks.cut_down_to_one_and_again)
     assert sizes[:2] == [2, 10] and set(sizes[2:]) == {1}
 
 
 @pytest.mark.parametrize("kind", ["magnitude", "activation", "zeros", "taylor", "random"])
 def test_importance_of_a_group_is_shared_out_among_its_channels(call, kind: str) -> None:
-    found = call(channel_checks.importances, kind)
+    found = call(structured_checks.importances, kind)
     assert {name: len(scores) for name, scores in found.items()} == {
         "stem.conv": 16, "block1.pointwise.conv": 32, "block3.pointwise.conv": 96,
     }  # fmt: skip
@@ -172,7 +172,7 @@ def test_importance_of_a_group_is_shared_out_among_its_channels(call, kind: str)
      (0.9, 8, 5)],
 )  # fmt: skip
 def test_the_most_important_share_is_kept_in_order(share, multiple, expected) -> None:
-    kept = channel_choice.keep_share({"a": [3, 1, 5, 1, 4]}, share, multiple=multiple)["a"]
+    kept = structured_choice.keep_share({"a": [3, 1, 5, 1, 4]}, share, multiple=multiple)["a"]
     best = [2, 4, 0, 1, 3]  # of the two ones the first
     assert kept.dtype == np.int64 and kept.tolist() == sorted(best[:expected])
 
@@ -180,9 +180,9 @@ def test_the_most_important_share_is_kept_in_order(share, multiple, expected) ->
 @pytest.mark.parametrize("share", [0, -0.1, 1.1, float("nan")])
 def test_a_share_is_above_zero_and_at_most_one(call, share: float) -> None:
     with pytest.raises(ValueError, match="share to keep above 0 and at most 1"):
-        channel_choice.keep_share({"a": [1, 2]}, share)
+        structured_choice.keep_share({"a": [1, 2]}, share)
     with pytest.raises(ValueError, match="share to keep above 0 and at most 1"):
-        call(channel_checks.kept_macs, "seed_cnn", share)
+        call(structured_checks.kept_macs, "seed_cnn", share)
 
 
 @pytest.mark.parametrize(
@@ -197,19 +197,19 @@ def test_a_share_is_above_zero_and_at_most_one(call, share: float) -> None:
 )
 def test_wrong_importances_are_refused(scores: dict, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        channel_choice.keep_share(scores, 0.5)
+        structured_choice.keep_share(scores, 0.5)
 
 
 @pytest.mark.parametrize("least", [-0.1, 1.5])
 def test_the_least_share_is_from_zero_to_one(call, least: float) -> None:
     with pytest.raises(ValueError, match="least share of each group from 0 to 1"):
-        call(channel_checks.kept_macs, "seed_cnn", 0.5, None, least)
+        call(structured_checks.kept_macs, "seed_cnn", 0.5, None, least)
 
 
 @pytest.mark.parametrize("least", [0, 0.5, 1])
 def test_a_least_share_of_each_group_stays(call, least: float) -> None:
     scores = {"conv": np.zeros(32), "hidden": np.ones(128)}
-    kept, _ = call(channel_checks.kept_macs, "seed_cnn", max(0.035, least), scores, least)
+    kept, _ = call(structured_checks.kept_macs, "seed_cnn", max(0.035, least), scores, least)
     assert len(kept["conv"]) >= max(1, 32 * least)
     if least < 1:  # the unimportant group is emptied first, as far as it is allowed
         assert len(kept["conv"]) == max(1, 32 * least) and len(kept["hidden"]) > 32
@@ -217,18 +217,20 @@ def test_a_least_share_of_each_group_stays(call, least: float) -> None:
 
 def test_a_multiple_is_at_least_one() -> None:
     with pytest.raises(ValueError, match="multiple of at least 1, got 0"):
-        channel_choice.keep_share({"a": [1.0]}, 0.5, multiple=0)
+        structured_choice.keep_share({"a": [1.0]}, 0.5, multiple=0)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.6, 0.25])
 @pytest.mark.parametrize("name", ["seed_cnn", "depthwise_cnn"])
 def test_a_budget_of_multiply_accumulates_is_kept_and_used(call, name: str, share: float) -> None:
-    kept, left = call(channel_checks.kept_macs, name, share)
+    kept, left = call(structured_checks.kept_macs, name, share)
     assert left <= share
-    sizes = {name: channels for name, (channels, _) in call(channel_checks.described, name).items()}
+    sizes = {
+        name: channels for name, (channels, _) in call(structured_checks.described, name).items()
+    }
     assert all(sizes[group] / 4 <= len(kept[group]) <= sizes[group] for group in sizes)
     if share < 1:
-        assert not call(channel_checks.one_more_would_do, name, share)
+        assert not call(structured_checks.one_more_would_do, name, share)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +243,7 @@ def test_a_budget_of_multiply_accumulates_is_kept_and_used(call, name: str, shar
 )
 def test_an_impossible_budget_is_refused(call, scores, share, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        call(channel_checks.kept_macs, "seed_cnn", share, scores)
+        call(structured_checks.kept_macs, "seed_cnn", share, scores)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +257,7 @@ def test_an_impossible_budget_is_refused(call, scores, share, expected: str) -> 
 )
 def test_what_cannot_be_counted_is_refused(call, kind: str, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        call(channel_checks.uncountable, kind)
+        call(structured_checks.uncountable, kind)
 
 
 def test_multiply_accumulates_of_the_course_networks(call) -> None:
@@ -267,9 +269,9 @@ def test_multiply_accumulates_of_the_course_networks(call) -> None:
 
 
 def test_averages_are_measured_anew_and_weights_stay(call) -> None:
-    assert call(channel_checks.refreshed) == [True] * 7
+    assert call(structured_checks.refreshed) == [True] * 7
 
 
 def test_averages_of_a_network_in_training_are_refused(call) -> None:
     with pytest.raises(ValueError, match="in training mode: call eval"):
-        call(channel_checks.refreshed, True)
+        call(structured_checks.refreshed, True)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edge_course import data, litert, model_files, tflite_file, tflite_slim
+from edge_course import data, litert, model_files, recipes_compress, tflite_file, tflite_slim
 from tests import tflite_networks
 
-FILES = [name for name in data.manifest() if name.endswith(".tflite")]
+SLIM = recipes_compress.FILES  # by the recipe already
+FILES = [name for name in data.manifest() if name.endswith(".tflite") and name not in SLIM]
 RANDOM = np.random.default_rng
 
 

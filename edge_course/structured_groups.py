@@ -13,12 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import fx, nn
 
-from edge_course.channel_arithmetic import tied
-from edge_course.channel_trace import Member, Walk
+from edge_course.structured_arithmetic import tied
+from edge_course.structured_trace import Member, Walk
 from edge_course.torch_models import INPUT_SHAPE
 from edge_course.torch_training import evaluating, one_thread
-
-__all__ = ["Group", "Member", "dependencies", "evaluating", "groups"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
-from edge_course import channel_choice, channel_groups, structured, torch_models
+from edge_course import structured, structured_choice, structured_groups, torch_models
 
 SHAPE = (2, 9, 9)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Tanh, nn.GELU, nn.LeakyReLU)  # 0 → 0
@@ -194,13 +194,13 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 def dead_channels(seed: int) -> dict[str, float | bool]:
     """Kill random channels of a random network, cut them, and look at what changed."""
     model, rng = network(seed), np.random.default_rng(seed)
-    groups = channel_groups.groups(model, shape=SHAPE)
+    groups = structured_groups.groups(model, shape=SHAPE)
     dead = {n: rng.permutation(g.channels)[: rng.integers(g.channels)] for n, g in groups.items()}
     kill(model, groups, dead)
     before = copy.deepcopy(model)
-    importance = channel_choice.group_importance(model, "magnitude", shape=SHAPE)
+    importance = structured_choice.group_importance(model, "magnitude", shape=SHAPE)
     alive = {n: np.setdiff1d(np.arange(g.channels), dead[n]) for n, g in groups.items()}
-    shares = {n: channel_choice.keep_share({n: importance[n]}, len(a) / groups[n].channels)[n]
+    shares = {n: structured_choice.keep_share({n: importance[n]}, len(a) / groups[n].channels)[n]
               for n, a in alive.items()}  # fmt: skip
     small = structured.cut(model, shares, shape=SHAPE)
     return {
@@ -220,7 +220,7 @@ def dead_channels(seed: int) -> dict[str, float | bool]:
 def other_ways(seed: int, model: nn.Module, alive: dict[str, np.ndarray]) -> tuple[str, float]:
     """Cut and reorder at once; or only reorder; or keep what is dead and one channel that lives."""
     way = ("cut and reordered", "reordered", "living channels cut")[seed % 3]
-    rng, sizes = np.random.default_rng(seed), channel_groups.groups(model, shape=SHAPE)
+    rng, sizes = np.random.default_rng(seed), structured_groups.groups(model, shape=SHAPE)
     if way == "cut and reordered":
         kept = {name: rng.permutation(channels) for name, channels in alive.items()}
     elif way == "reordered":
@@ -259,7 +259,7 @@ def macs_are_right(model: nn.Module, small: nn.Module, kept: dict[str, np.ndarra
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         small(torch.zeros(1, *SHAPE))
     counted = sum(structured.macs(small, shape=SHAPE).values())
-    cost = channel_choice.Cost(model, shape=SHAPE)
+    cost = structured_choice.Cost(model, shape=SHAPE)
     predicted = cost.left({name: len(channels) for name, channels in kept.items()})
     return counter.get_total_flops() == 2 * counted and counted == predicted
 
@@ -270,7 +270,7 @@ def random_networks(seeds: range) -> list[dict[str, float | bool]]:
 
 def described(name: str) -> dict[str, tuple[int, list[str]]]:
     """The groups of one of the course's networks."""
-    groups = channel_groups.groups(getattr(torch_models, name)())
+    groups = structured_groups.groups(getattr(torch_models, name)())
     return {n: (g.channels, [str(m) for m in g.members]) for n, g in groups.items()}
 
 
@@ -348,7 +348,7 @@ def refusal(name: str) -> str:
     if isinstance(model, nn.Module):
         model.eval()
     try:
-        channel_groups.groups(model, shape=(4, 6, 6))
+        structured_groups.groups(model, shape=(4, 6, 6))
     except ValueError as error:
         return str(error)
     return ""
@@ -388,7 +388,7 @@ def understood(name: str) -> tuple[float, float]:
     """Outputs after reordering; and after cutting a channel that no layer behind looks at."""
     torch.manual_seed(0)
     model = UNDERSTOOD[name]().eval()
-    groups = channel_groups.groups(model, shape=(4, 6, 6))
+    groups = structured_groups.groups(model, shape=(4, 6, 6))
     first = next(iter(groups))
     x = torch.rand(3, 4, 6, 6)
     order = {n: np.random.default_rng(1).permutation(g.channels) for n, g in groups.items()}
@@ -438,9 +438,9 @@ def modes() -> list[bool]:
 def cut_down_to_one_and_again() -> list[int]:
     """A depthwise CNN with one channel in each group still works, and can be looked at again."""
     model = torch_models.depthwise_cnn().eval()
-    groups = channel_groups.groups(model)
+    groups = structured_groups.groups(model)
     small = structured.cut(model, {name: [3] for name in groups})
-    again = channel_groups.groups(small)
+    again = structured_groups.groups(small)
     return [*small(torch.zeros(2, 1, 28, 28)).shape, *(g.channels for g in again.values())]
 
 
@@ -449,7 +449,7 @@ def importances(kind: str) -> dict[str, np.ndarray]:
     from edge_course import data
 
     train = data.fashion_mnist("train")
-    return channel_choice.group_importance(
+    return structured_choice.group_importance(
         torch_models.trained_depthwise_cnn(), kind,
         data.preprocess(train.images[:100]), train.labels[:100],
     )  # fmt: skip
@@ -460,8 +460,8 @@ def kept_macs(
 ) -> tuple[dict, float]:
     """Which channels stay, and the share of the multiply-accumulates that really does."""
     model = getattr(torch_models, f"trained_{name}")()
-    scores = channel_choice.group_importance(model, "magnitude") if given is None else given
-    kept = channel_choice.keep_macs(model, scores, share, least=least)
+    scores = structured_choice.group_importance(model, "magnitude") if given is None else given
+    kept = structured_choice.keep_macs(model, scores, share, least=least)
     small = structured.cut(model, kept)
     total = sum(structured.macs(model).values())
     return kept, sum(structured.macs(small).values()) / total
@@ -470,9 +470,9 @@ def kept_macs(
 def one_more_would_do(name: str, share: float) -> bool:
     """Whether the chosen network is the largest one of its order that fits."""
     model = getattr(torch_models, f"trained_{name}")()
-    scores = channel_choice.group_importance(model, "magnitude")
-    cost = channel_choice.Cost(model)
-    kept = channel_choice.keep_macs(model, scores, share)
+    scores = structured_choice.group_importance(model, "magnitude")
+    cost = structured_choice.Cost(model)
+    kept = structured_choice.keep_macs(model, scores, share)
     gone = [
         (scores[g][c] / cost.of_channel(g), g)
         for g, channels in kept.items()
@@ -491,7 +491,7 @@ def uncountable(kind: str) -> None:
     if kind == "network":
         structured.macs("seed_cnn")
     if kind == "group":
-        channel_choice.Cost(torch_models.seed_cnn()).left({"scores": 3})
+        structured_choice.Cost(torch_models.seed_cnn()).left({"scores": 3})
 
 
 def refreshed(training: bool = False) -> list[bool]:

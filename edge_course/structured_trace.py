@@ -1,6 +1,6 @@
 """What every node of a traced network does to the channels that go through it.
 
-The rules behind `channel_groups`: which layers make, hand on and read which channels, and which
+The rules behind `structured_groups`: which layers make, hand on and read which channels, and which
 channels a sum ties. What is not known is refused.
 """
 

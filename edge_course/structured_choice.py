@@ -9,10 +9,10 @@ from math import ceil
 import numpy as np
 from torch import nn
 
-from edge_course import channel_groups, importance, structured
-from edge_course.channel_arithmetic import removal_order
-from edge_course.channel_groups import Group
-from edge_course.channel_trace import AXES
+from edge_course import importance, structured, structured_groups
+from edge_course.structured_arithmetic import removal_order
+from edge_course.structured_groups import Group
+from edge_course.structured_trace import AXES
 from edge_course.torch_models import INPUT_SHAPE
 
 
@@ -30,11 +30,11 @@ def group_importance(
     Each convolution or dense layer that makes the channels, and each depthwise one that hands
     them on, has its own opinion (`importance.of_channels`). Each is divided by its sum over the
     channels, so that none speaks louder than the others, and they are averaged. What comes out
-    is a channel's share of its group's importance, which can be compared between groups.
+    is a channel's share of its group's importance: the more channels a group has, the smaller.
 
     Parameters
     ----------
-    model : in evaluation mode, as `channel_groups.groups` takes it.
+    model : in evaluation mode, as `structured_groups.groups` takes it.
     kind : "magnitude", "activation", "zeros", "taylor" or "random".
     images : float32 (n, 28, 28, 1) from 0 to 1; not needed for "magnitude" and "random".
     labels : integer classes (n,); needed for "taylor".
@@ -55,7 +55,7 @@ def group_importance(
     """
     found: dict[str, np.ndarray] = {}
     prunable = list(importance.layers(model))
-    for name, group in channel_groups.groups(model, shape=shape).items():
+    for name, group in structured_groups.groups(model, shape=shape).items():
         opinions = []
         for layer in group.layers("makes", "each"):
             if layer not in prunable:  # a normalisation
@@ -124,14 +124,14 @@ def keep_macs(
 ) -> dict[str, np.ndarray]:
     """Return the channels that stay when those go first that matter least for what they cost.
 
-    All groups compete, see `channel_arithmetic.removal_order`; the cost is that of
+    All groups compete, see `structured_arithmetic.removal_order`; the cost is that of
     `Cost.of_channel`. Channels go until at most the share of the multiply-accumulates is left.
     Importance and cost are those in the whole network. They say too little about the last
     channels of a group, through which all has to pass: some of each group stay in any case.
 
     Parameters
     ----------
-    model : as `channel_groups.groups` takes it.
+    model : as `structured_groups.groups` takes it.
     importances : name of a group → importance of its channels, real numbers (channels,), to be
         compared with those of other groups. Groups that are left out keep all channels.
     share : of the multiply-accumulates, above 0 and at most 1.
@@ -192,7 +192,7 @@ class Cost:
 
     Parameters
     ----------
-    model : as `channel_groups.groups` takes it.
+    model : as `structured_groups.groups` takes it.
     shape : of one input, (channels, height, width) or (features,).
 
     Raises
@@ -205,7 +205,7 @@ class Cost:
 
     def __init__(self, model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE):
         self._macs = structured.macs(model, shape=shape)
-        self._groups, self._fixed = channel_groups.dependencies(model, shape=shape)
+        self._groups, self._fixed = structured_groups.dependencies(model, shape=shape)
         # Layer and axis → the groups that have entries there, with how many for each channel.
         self._axes: dict[tuple[str, int], list[tuple[str, int]]] = {}
         for name, group in self._groups.items():
