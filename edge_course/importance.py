@@ -16,11 +16,12 @@ from torch.nn import functional
 
 from edge_course import torch_training
 
-WEIGHT_KINDS = ("magnitude", "activation", "zeros", "wanda", "taylor", "random")
+WEIGHT_KINDS = ("magnitude", "activation", "wanda", "taylor", "random")
 CHANNEL_KINDS = ("magnitude", "activation", "zeros", "taylor", "random")
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Hardswish,
                nn.Sigmoid, nn.Tanh)  # fmt: skip
 BATCH = 100  # pictures at a time
+Layers = dict[str, nn.Conv2d | nn.Linear]
 
 _STATISTICS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "activation": torch.abs,
@@ -29,7 +30,7 @@ _STATISTICS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-def layers(model: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
+def layers(model: nn.Module) -> Layers:
     """Return the layers whose weights can be pruned: name → convolution or dense layer.
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
@@ -59,9 +60,9 @@ def of_weights(
         * "magnitude": |w|. Han et al. (2015), "Learning both Weights and Connections".
         * "activation": the mean |x| of what the weight multiplies, times the mean |y| of its
           output unit. The weight itself does not count.
-        * "zeros": the same with the share of numbers that are not 0 in place of the mean.
         * "wanda": |w| · ‖x‖, the root of the mean x² of what it multiplies. Sun et al. (2024),
-          "A Simple and Effective Pruning Approach for Large Language Models".
+          "A Simple and Effective Pruning Approach for Large Language Models", which ranks it
+          among the weights of one output.
         * "taylor": |w · ∂L/∂w|, the mean over batches: how much the loss would change if
           the weight were 0 and the loss a straight line. Molchanov et al. (2019), "Importance
           Estimation for Neural Network Pruning", without their square.
@@ -111,7 +112,6 @@ def of_channels(
     images: np.ndarray | None = None,
     labels: np.ndarray | None = None,
     *,
-    at: str | None = None,
     seed: int = 0,
 ) -> np.ndarray:
     """Return the importance of every output channel of a layer (neuron of a dense one).
@@ -124,7 +124,7 @@ def of_channels(
 
         * "magnitude": Σ|w| of all weights into the channel. Li et al. (2017), "Pruning Filters
           for Efficient ConvNets".
-        * "activation": the mean of |y| over pictures and positions.
+        * "activation": the mean of |y| over pictures and positions, y as `following` finds it.
         * "zeros": the share of numbers y that are not 0, which is 1 minus the APoZ (average
           percentage of zeros) of Hu et al. (2016), "Network Trimming".
         * "taylor": |Σ y · ∂L/∂y| over the positions of a picture, the mean over pictures: how
@@ -134,8 +134,6 @@ def of_channels(
         * "random": uniform in [0, 1), the control.
     images : float32 (n, 28, 28, 1) from 0 to 1; not needed for "magnitude" and "random".
     labels : integer classes (n,); needed for "taylor".
-    at : name of the module whose output is y, its channels along axis 1; as `following`
-        finds it if not given.
     seed : of "random".
 
     Returns
@@ -146,8 +144,8 @@ def of_channels(
     Raises
     ------
     ValueError
-        If there is no such kind, layer or module, y has another number of channels, or
-        pictures or labels are missing or of another shape or dtype.
+        If there is no such kind or layer, or pictures or labels are missing or of another
+        shape or dtype.
 
     Taught in: notebooks/11_structured_pruning.ipynb
     """
@@ -159,19 +157,10 @@ def of_channels(
         return np.random.default_rng(seed).random(len(weight))
     if kind == "magnitude":
         return weight.abs().flatten(1).sum(dim=1, dtype=torch.float64).numpy()
-    at = following(model, layer) if at is None else at
-    if at not in dict(model.named_modules()):
-        raise ValueError(f"there is no module {at!r} in this network to look at")
+    at = following(model, layer)
     if kind == "taylor":
-        scores = _channels_taylor(model, at, images, labels)
-    else:
-        scores = _output_means(model, {layer: at}, images, _STATISTICS[kind])[layer]
-    if scores.shape != (len(weight),):
-        raise ValueError(
-            f"{layer} has {len(weight)} channels, but the output of {at} has {len(scores)}; "
-            "choose another module with at="
-        )
-    return scores.numpy()
+        return _channels_taylor(model, at, images, labels).numpy()
+    return _output_means(model, {layer: at}, images, _STATISTICS[kind])[layer].numpy()
 
 
 def following(model: nn.Module, layer: str) -> str:
@@ -200,9 +189,7 @@ def following(model: nn.Module, layer: str) -> str:
     return layer
 
 
-def _checked(
-    model: nn.Module, kind: str, kinds: tuple[str, ...]
-) -> dict[str, nn.Conv2d | nn.Linear]:
+def _checked(model: nn.Module, kind: str, kinds: tuple[str, ...]) -> Layers:
     """Return the layers to prune, or say what is wrong."""
     if kind not in kinds:
         raise ValueError(f"expected one of the kinds {', '.join(kinds)}, got {kind!r}")
@@ -249,7 +236,7 @@ def _labelled(
 
 
 def _input_means(
-    model: nn.Module, found: dict[str, nn.Module], images: np.ndarray | None, of: Callable
+    model: nn.Module, found: Layers, images: np.ndarray | None, of: Callable
 ) -> dict[str, torch.Tensor]:
     """Return the mean of ``of(x)`` over all numbers x that each weight multiplies.
 
@@ -290,10 +277,7 @@ def _output_means(
 
 
 def _weights_taylor(
-    model: nn.Module,
-    found: dict[str, nn.Module],
-    images: np.ndarray | None,
-    labels: np.ndarray | None,
+    model: nn.Module, found: Layers, images: np.ndarray | None, labels: np.ndarray | None
 ) -> dict[str, torch.Tensor]:
     weights = [m.weight for m in found.values()]
     sums = [torch.zeros_like(w) for w in weights]

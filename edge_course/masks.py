@@ -62,8 +62,11 @@ def layer_mask(scores: np.ndarray, sparsity: float) -> np.ndarray:
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
     scores = _checked(scores, "scores")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"expected a sparsity from 0 (keep all) to 1 (remove all), got {sparsity}")
     mask = np.ones(scores.size, bool)
-    mask[np.argsort(scores, axis=None, kind="stable")[: removed_count(scores.size, sparsity)]] = 0
+    removed = round(sparsity * scores.size)
+    mask[np.argsort(scores, axis=None, kind="stable")[:removed]] = False
     return mask.reshape(scores.shape)
 
 
@@ -177,19 +180,6 @@ def gradual_sparsity(step: int, begin: int, end: int, final: float, initial: flo
         )
     done = min(max((step - begin) / (end - begin), 0), 1)
     return final + (initial - final) * (1 - done) ** 3
-
-
-def removed_count(count: int, sparsity: float) -> int:
-    """Return how many of ``count`` weights a sparsity removes: sparsity · count, rounded.
-
-    Raises
-    ------
-    ValueError
-        If the sparsity is not from 0 to 1.
-    """
-    if not 0 <= sparsity <= 1:
-        raise ValueError(f"expected a sparsity from 0 (keep all) to 1 (remove all), got {sparsity}")
-    return round(sparsity * count)
 
 
 def sparsity(masks: Masks) -> float:

@@ -127,7 +127,7 @@ def tensor_size(x: np.ndarray, name: str = "") -> Size:
 
 
 def sparse_bytes(tensors: Mapping[str, np.ndarray]) -> int:
-    """Return the length of the file that `to_bytes` makes, without making it.
+    """Return the length of the file that `sparse_file.to_bytes` makes, without making it.
 
     Parameters
     ----------

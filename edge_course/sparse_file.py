@@ -19,8 +19,8 @@ and a tensor is
 
 * dense: no index; all numbers are values.
 * bitmap: a bit for each number, 1 if it is not zero, the first in the lowest bit of a byte.
-* gaps: uint32, the number of codes; then the codes of `gap_codes`, packed. The numbers
-  behind the last value are zeros.
+* gaps: uint32, the number of codes; then the codes of `sparse_encoding.gap_codes`, packed.
+  The numbers behind the last value are zeros.
 
 Bits left over in the last byte of an index are 0. Each tensor has the encoding that takes
 the fewest bytes. A number is zero if all its bits are: −0.0 and NaN are kept as they are.
@@ -45,7 +45,6 @@ from edge_course.sparse_encoding import (
     FILE_BYTES,
     GAP_BITS,
     MAX_NUMBERS,
-    Size,
     bits_of,
     checked,
     gap_codes,
@@ -54,11 +53,11 @@ from edge_course.sparse_encoding import (
     sparse_bytes,
     tensor_size,
     tensor_sizes,
-)  # fmt: skip
+)
 
 __all__ = [
-    "DTYPES", "ENCODINGS", "ModelError", "Size", "gap_codes", "gap_positions", "read",
-    "sparse_bytes", "tensor_size", "tensor_sizes", "to_bytes", "write",
+    "ENCODINGS", "ModelError", "read", "sparse_bytes", "tensor_size", "tensor_sizes", "to_bytes",
+    "write",
 ]  # fmt: skip
 
 MAGIC, VERSION = b"ECSP", 1

@@ -94,7 +94,7 @@ BEHIND = {"first": "act", "depthwise": "depthwise", "mix": "sum", "out": "out"}
 def test_weights_by_what_they_multiply(model, pictures, seen, layer) -> None:
     found = {
         kind: importance.of_weights(model, kind, pictures[0])[layer]
-        for kind in ("activation", "zeros", "wanda")
+        for kind in ("activation", "wanda")
     }
     module, weight = getattr(model, layer), getattr(model, layer).weight.detach().numpy()
     y = seen[BEHIND[layer]][1].swapaxes(0, 1).reshape(len(weight), -1)
@@ -102,7 +102,6 @@ def test_weights_by_what_they_multiply(model, pictures, seen, layer) -> None:
         x = x.astype(np.float64)
         expected = {
             "activation": np.abs(x).mean() * np.abs(y[place[0]]).mean(),
-            "zeros": np.mean(x != 0) * np.mean(y[place[0]] != 0),
             "wanda": abs(weight[place]) * np.sqrt(np.mean(x**2)),
         }
         for kind, value in expected.items():
@@ -182,7 +181,7 @@ def test_a_dead_channel_has_no_importance(model, pictures) -> None:
     for kind in ("activation", "zeros", "taylor"):
         scores = importance.of_channels(model, "first", kind, *pictures)
         assert scores[2] == 0 and np.all(np.delete(scores, 2) > 0)
-    for kind in ("activation", "zeros", "wanda", "taylor"):
+    for kind in ("activation", "wanda", "taylor"):
         weights = importance.of_weights(model, kind, *pictures)
         assert not weights["first"][2].any() and weights["first"][1].any()
 
@@ -195,12 +194,6 @@ def test_what_follows_a_layer() -> None:
     assert importance.following(depthwise, "stem.conv") == "stem.activation"
     assert importance.following(depthwise, "block2.pointwise.conv") == "block2.activation"
     assert importance.following(depthwise, "scores") == "scores"
-
-
-def test_another_place_to_look_at(model, pictures, seen) -> None:
-    found = importance.of_channels(model, "depthwise", "activation", *pictures, at="norm")
-    y = np.abs(seen["norm"][1].astype(np.float64)).mean(axis=(0, 2, 3))
-    np.testing.assert_allclose(found, y, rtol=1e-5)
 
 
 def test_random_scores_are_uniform_and_repeat_with_their_seed(model) -> None:
@@ -242,16 +235,8 @@ def test_bad_input_is_refused(model, pictures) -> None:
         (lambda: importance.of_weights(model, "wanda"), "measured on pictures: give some"),
         (lambda: importance.of_weights(model, "taylor", images), "on a loss: give the labels"),
         (lambda: importance.of_weights(model, "taylor", images, labels[:5]), "integer labels"),
-        (lambda: importance.of_weights(model, "zeros", images[0]), "expected pictures float32"),
+        (lambda: importance.of_weights(model, "wanda", images[0]), "expected pictures float32"),
         (lambda: importance.of_channels(model, "norm", "magnitude"), "no layer 'norm' to prune"),
-        (
-            lambda: importance.of_channels(model, "mix", "zeros", images, at="there"),
-            "no module 'there' in this network",
-        ),
-        (
-            lambda: importance.of_channels(model, "mix", "zeros", images, at="out"),
-            "mix has 6 channels, but the output of out has 10",
-        ),
         (lambda: importance.of_weights(nn.Flatten().eval(), "magnitude"), "no convolution"),
     ):
         with pytest.raises(ValueError, match=problem):
