@@ -6,6 +6,7 @@ in a process of its own: ``with process.another() as call: call(in_tensorflow.li
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import numpy as np
@@ -45,7 +46,8 @@ def litert_file(onnx: bytes, mode: str, calibration: np.ndarray | None = None) -
     """
     if mode not in MODES:
         raise ValueError(f"expected one of the modes {', '.join(MODES)}, got {mode!r}")
-    _one_thread()
+    with contextlib.suppress(RuntimeError):  # it computes already: a second file, for example
+        one_thread()
     import keras
 
     from edge_course import litert, onnx_to_keras
@@ -54,12 +56,16 @@ def litert_file(onnx: bytes, mode: str, calibration: np.ndarray | None = None) -
     return litert.convert(onnx_to_keras.translate(onnx), mode, calibration)
 
 
-def _one_thread() -> None:
+def one_thread() -> None:
+    """Let TensorFlow compute with one thread and without oneDNN in this process.
+
+    Raises
+    ------
+    RuntimeError
+        If it has begun to compute already, with the threads that it has.
+    """
     os.environ.update(TF_ENABLE_ONEDNN_OPTS="0", TF_CPP_MIN_LOG_LEVEL="3")
     import tensorflow as tf
 
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:  # it computes already, with the threads that it has
-        pass
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)

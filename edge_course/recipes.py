@@ -6,14 +6,13 @@ Each returns file name → content. They are run by `python -m edge_course.data 
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 import safetensors.numpy
 
-from edge_course import data, download, litert, measure, models
+from edge_course import data, download, in_tensorflow, litert, measure, models
 
 if TYPE_CHECKING:
     import keras
@@ -97,11 +96,9 @@ def measure_run_spread(count: int) -> float:
 
 def compute_the_same_everywhere() -> None:
     """Take one thread and no oneDNN: the order of additions, and so the last bit, stays."""
-    os.environ.update(TF_ENABLE_ONEDNN_OPTS="0", TF_CPP_MIN_LOG_LEVEL="3")
+    in_tensorflow.one_thread()
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
 
 
