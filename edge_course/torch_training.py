@@ -109,14 +109,13 @@ def moved(pictures: torch.Tensor) -> torch.Tensor:
     return functional.pad(pictures, (1, 1, 1, 1))[:, :, top : top + height, left : left + width]
 
 
-def scores(model: nn.Module, images: np.ndarray, *, batch: int = 500) -> np.ndarray:
+def scores(model: nn.Module, images: np.ndarray) -> np.ndarray:
     """Return the scores of pictures, computed a batch at a time.
 
     Parameters
     ----------
     model : in evaluation mode, fake-quantized or not.
     images : float32 (n, 28, 28, 1) from 0 to 1.
-    batch : pictures at a time.
 
     Returns
     -------
@@ -132,8 +131,13 @@ def scores(model: nn.Module, images: np.ndarray, *, batch: int = 500) -> np.ndar
     """
     if model.training:
         raise ValueError("the model is in training mode, where its ranges move: call eval()")
+    pictures, found = as_tensor(images), np.empty((len(images), 10), np.float32)
     with torch.no_grad(), one_thread():
-        return torch.cat([model(part) for part in as_tensor(images).split(batch)]).numpy()
+        for start in range(0, len(found), BATCH):
+            # Written at once: results kept as tensors lie between the large activations in
+            # memory, and the next activation does not fit into the gap before them.
+            found[start : start + BATCH] = model(pictures[start : start + BATCH])
+    return found
 
 
 def as_tensor(images: np.ndarray) -> torch.Tensor:
