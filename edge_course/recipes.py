@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import safetensors.numpy
 
-from edge_course import data, download, in_tensorflow, litert, measure, models
+from edge_course import data, download, measure
+from edge_course.frameworks import in_tensorflow
+from edge_course.networks import models
+from edge_course.runtimes import litert
 
 if TYPE_CHECKING:
     import keras
@@ -111,7 +114,7 @@ def depthwise_cnn() -> dict[str, bytes]:
     import safetensors.torch
     import torch
 
-    from edge_course import torch_models, torch_training
+    from edge_course.networks import torch_models, torch_training
 
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(SEED)
@@ -124,7 +127,8 @@ def depthwise_cnn() -> dict[str, bytes]:
 
 def depthwise_cnn_litert() -> dict[str, bytes]:
     """Return the trained depthwise-separable CNN as LiteRT files, by way of ONNX and Keras."""
-    from edge_course import in_pytorch, onnx_to_keras, process
+    from edge_course import process
+    from edge_course.frameworks import in_pytorch, onnx_to_keras
 
     compute_the_same_everywhere()
     with process.another() as call:

@@ -12,7 +12,9 @@ import sys
 
 import numpy as np
 
-from edge_course import layout, litert, onnx_to_keras, ort
+from edge_course.frameworks import onnx_to_keras
+from edge_course.networks import layout
+from edge_course.runtimes import litert, ort
 
 BATCHES = ((1, 1.0), (4, 3.0))  # how many inputs, and their standard deviation
 

@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from edge_course import batch_norm, data, qat, quant, recipes, torch_models
-from edge_course.qat_export import Step
+from edge_course import data, recipes
+from edge_course.networks import batch_norm, torch_models
+from edge_course.quantization import quant
+from edge_course.quantization_aware import qat
+from edge_course.quantization_aware.qat_export import Step
 
 
 class Trained(NamedTuple):

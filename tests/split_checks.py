@@ -11,8 +11,10 @@ import numpy as np
 import onnx
 import psutil
 
-from edge_course import addresses, ort, split
-from edge_course.transport import KEY, open_session
+from edge_course.nodes import addresses
+from edge_course.nodes.transport import KEY, open_session
+from edge_course.runtimes import ort
+from edge_course.split_layers import split
 
 LIMIT = 60  # seconds after which something hangs; nothing here takes more than a few
 

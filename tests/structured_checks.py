@@ -13,7 +13,8 @@ from torch.nn import functional
 from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
-from edge_course import structured, structured_choice, structured_groups, torch_models
+from edge_course.networks import torch_models
+from edge_course.pruning import structured, structured_choice, structured_groups
 
 SHAPE = (2, 9, 9)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Tanh, nn.GELU, nn.LeakyReLU)  # 0 → 0

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course import data, tflite_file
-from edge_course.accumulator import folded_bias, sum_bounds
+from edge_course import data
+from edge_course.quantization.accumulator import folded_bias, sum_bounds
+from edge_course.runtimes import tflite_file
 
 kernels = arrays(np.int8, (2, 3), elements=st.integers(-127, 127))
 biases = arrays(np.int32, 2, elements=st.integers(-1000, 1000))

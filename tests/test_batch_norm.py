@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_course import nn
-from edge_course.batch_norm import fold_batch_norm
+from edge_course.networks import nn
+from edge_course.networks.batch_norm import fold_batch_norm
 
 
 def example(seed: int, out: int = 3, channels_in: int = 2) -> dict[str, np.ndarray]:

@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 
-from edge_course import (
-    data,
-    measure,
-    network_graph,
-    ort,
-    recipes_split,
-    split,
-    split_profile,
-    wire,
-)
+from edge_course import data, measure
+from edge_course.nodes import wire
+from edge_course.runtimes import ort
+from edge_course.split_layers import network_graph, recipes_split, split, split_profile
 
 ACCURACY = 0.88  # of the whole network; the recipe gives more
 HALF_A_POINT = 0.005
@@ -100,7 +94,7 @@ def test_noise_stands_for_rounding_in_training_only(call):
 def _noise() -> tuple[bool, bool, bool]:
     import torch
 
-    from edge_course import bottleneck
+    from edge_course.split_layers import bottleneck
 
     layer, x = bottleneck.Rounding(), torch.rand(100) * 6
     noisy = layer.train()(x) - x

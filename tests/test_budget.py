@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_course import budget
-from edge_course.budget import Budget, Measured
+from edge_course.compression import budget
+from edge_course.compression.budget import Budget, Measured
 
 COSTS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 5)), min_size=1, max_size=12)
 

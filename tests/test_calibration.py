@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course import calibration, quant
+from edge_course.quantization import calibration, quant
 
 REALS = st.floats(-1e4, 1e4, width=32)
 VECTORS = arrays(np.float32, st.integers(1, 12), elements=REALS)

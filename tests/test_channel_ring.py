@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_course import channel_cost
-from edge_course.channel_program import Exchange
-from edge_course.channel_ring import Pace, Ring
-from edge_course.channel_split import Layer, join, share
+from edge_course.split_channels import channel_cost
+from edge_course.split_channels.channel_program import Exchange
+from edge_course.split_channels.channel_ring import Pace, Ring
+from edge_course.split_channels.channel_split import Layer, join, share
 
 
 def exchange(kind: str, arrays: list[np.ndarray], channels: int, pace: Pace | None = None):

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_course import channel_cost, channel_networks, nn
-from edge_course.channel_plan import fastest_division
-from edge_course.channel_program import Exchange, together
-from edge_course.channel_ring import Pace
-from edge_course.channel_split import (
+from edge_course.networks import nn
+from edge_course.split_channels import channel_cost, channel_networks
+from edge_course.split_channels.channel_plan import fastest_division
+from edge_course.split_channels.channel_program import Exchange, together
+from edge_course.split_channels.channel_ring import Pace
+from edge_course.split_channels.channel_split import (
     DIVISIONS,
     Layer,
     compute,

@@ -13,11 +13,14 @@ import numpy as np
 import psutil
 import pytest
 
-from edge_course import channel_cost, channel_networks, in_pytorch, ort, process
-from edge_course.channel_program import together
-from edge_course.channel_ring import Pace
-from edge_course.channel_split import Layer
-from edge_course.channel_workers import WorkerLostError, Workers
+from edge_course import process
+from edge_course.frameworks import in_pytorch
+from edge_course.runtimes import ort
+from edge_course.split_channels import channel_cost, channel_networks
+from edge_course.split_channels.channel_program import together
+from edge_course.split_channels.channel_ring import Pace
+from edge_course.split_channels.channel_split import Layer
+from edge_course.split_channels.channel_workers import WorkerLostError, Workers
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = list(channel_networks.NETWORKS)
@@ -254,7 +257,7 @@ def test_bad_settings(workers, timeout, message):
 
 ABANDONS = """
 import sys, time
-from edge_course.channel_workers import Workers
+from edge_course.split_channels.channel_workers import Workers
 if __name__ == "__main__":
     pool = Workers(1)
     print(*pool.pids.values(), flush=True)
@@ -288,7 +291,8 @@ def test_two_launches_of_torchrun_as_on_two_machines():
         port = str(free.getsockname()[1])
     command = ["--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1"]
     command += ["--master-port", port, "--node-rank"]
-    ours = ["-m", "edge_course.channel_torchrun", "--network", "depthwise_cnn", "--pictures", "9"]
+    ours = ["-m", "edge_course.split_channels.channel_torchrun"]
+    ours += ["--network", "depthwise_cnn", "--pictures", "9"]
     with ThreadPoolExecutor(2) as threads:
         runs = list(threads.map(lambda rank: torchrun(*command, rank, *ours), "01"))
     assert [run.returncode for run in runs] == [0, 0], runs
@@ -303,7 +307,7 @@ def test_two_launches_of_torchrun_as_on_two_machines():
 def test_without_torchrun_the_command_is_named():
     environment = {k: v for k, v in os.environ.items() if k != "RANK"} | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run(
-        [sys.executable, "-m", "edge_course.channel_torchrun"],
+        [sys.executable, "-m", "edge_course.split_channels.channel_torchrun"],
         capture_output=True, text=True, timeout=60, env=environment,
     )  # fmt: skip
     assert run.returncode == 2 and "start this with torchrun" in run.stdout

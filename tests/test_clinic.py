@@ -10,7 +10,8 @@ import nbformat
 import numpy as np
 import pytest
 
-from edge_course import clinic, process
+from edge_course import process
+from edge_course.frameworks import clinic
 from tests.notebook_rules import ROOT, code_cells, tags
 
 PATH = ROOT / "notebooks" / "06_when_conversion_fails.ipynb"

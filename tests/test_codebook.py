@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course import codebook, packing
+from edge_course.quantization import codebook, packing
 
 REALS = st.floats(-100, 100, width=32)
 VECTORS = arrays(np.float32, st.integers(1, 40), elements=REALS)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_course import budget, compress, data, litert, measure, tflite_slim
-from edge_course.budget import Budget, Measured
-from edge_course.recipes_compress import CONTROLS, FILES, PREDICTIONS, STEPS
+from edge_course import data, measure
+from edge_course.compression import budget, compress, tflite_slim
+from edge_course.compression.budget import Budget, Measured
+from edge_course.compression.recipes_compress import CONTROLS, FILES, PREDICTIONS, STEPS
+from edge_course.runtimes import litert
 
 
 @pytest.fixture(scope="module")

@@ -6,24 +6,19 @@ from functools import partial
 import numpy as np
 import pytest
 
-from edge_course import (
-    calibration,
-    conversion,
-    converter,
-    data,
-    litert,
-    models,
-    process,
-    quant,
-    recipes,
-)
+from edge_course import data, process, recipes
+from edge_course.integer_inference import converter
+from edge_course.networks import models
+from edge_course.quantization import calibration, quant
+from edge_course.runtimes import litert, litert_conversion
 
 tf = pytest.importorskip("tensorflow")
 
 
 def exported_depthwise_cnn() -> bytes:
     """Runs in a process of its own, with PyTorch."""
-    from edge_course import onnx_conversion, torch_models
+    from edge_course.networks import torch_models
+    from edge_course.runtimes import onnx_conversion
 
     return onnx_conversion.export(torch_models.trained_depthwise_cnn())
 
@@ -39,7 +34,7 @@ def inputs() -> np.ndarray:
 def network(request):
     if request.param == "seed_cnn":
         return models.trained_seed_cnn()
-    from edge_course import onnx_to_keras
+    from edge_course.frameworks import onnx_to_keras
 
     with process.another() as call:
         return onnx_to_keras.translate(call(exported_depthwise_cnn))
@@ -48,7 +43,7 @@ def network(request):
 @pytest.fixture(scope="module")
 def files(network, inputs) -> tuple[bytes, bytes]:
     """The network in float32 and in int8."""
-    return conversion.convert(network, "float32"), conversion.convert(network, "int8", inputs)
+    return litert.convert(network, "float32"), litert.convert(network, "int8", inputs)
 
 
 def integers(float32: bytes, int8: bytes) -> dict[str, litert.Tensor]:
@@ -132,7 +127,7 @@ def tflite(function, shapes, samples=None) -> bytes:
         made.representative_dataset = lambda: samples
         made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         made.inference_input_type = made.inference_output_type = tf.int8
-    with conversion.quietly(), warnings.catch_warnings():
+    with litert_conversion.quietly(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return made.convert()
 
@@ -204,8 +199,8 @@ def test_every_rule_in_one_network() -> None:
         start, layers.Softmax()(layers.Dense(5, bias_initializer="random_normal")(x))
     )
     inputs = np.random.default_rng(0).normal(size=(20, 8, 8, 2)).astype(np.float32)
-    float32 = conversion.convert(model, "float32")
-    int8 = conversion.convert(model, "int8", inputs)
+    float32 = litert.convert(model, "float32")
+    int8 = litert.convert(model, "int8", inputs)
     names = {op.name for op in litert.operators(int8)}
     assert names >= {
         "CONCATENATION", "AVERAGE_POOL_2D", "PAD", "MAX_POOL_2D", "MUL", "SUB", "MEAN",

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from edge_course import data, distill, soft_targets, torch_training
-from edge_course.torch_models import SeparableBlock, conv_norm
+from edge_course import data
+from edge_course.distillation import distill, soft_targets
+from edge_course.networks import torch_training
+from edge_course.networks.torch_models import SeparableBlock, conv_norm
 
 RANDOM = np.random.default_rng
 TEMPERATURES = st.floats(0.5, 20)

@@ -8,8 +8,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from edge_course import data, distilled, paired, students, torch_training
-from edge_course.distill import Distillation, FeatureMatching
+from edge_course import data
+from edge_course.distillation import distilled, paired
+from edge_course.distillation.distill import Distillation, FeatureMatching
+from edge_course.networks import students, torch_training
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_course import fixed_point
+from edge_course.quantization import fixed_point
 
 sums = st.integers(-(2**31), 2**31 - 1)
 multipliers = st.integers(2**30, 2**31 - 1)

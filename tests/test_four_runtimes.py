@@ -6,8 +6,11 @@ PyTorch runs in a process of its own.
 import numpy as np
 import pytest
 
-from edge_course import data, in_pytorch, layout, litert, models, ort, recipes
-from edge_course.onnx_to_keras import translate
+from edge_course import data, recipes
+from edge_course.frameworks import in_pytorch
+from edge_course.frameworks.onnx_to_keras import translate
+from edge_course.networks import layout, models
+from edge_course.runtimes import litert, ort
 
 TOLERANCE = 1e-5  # of the largest score
 IMAGES = 2000

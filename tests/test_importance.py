@@ -9,7 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edge_course import data, importance, torch_models, torch_training
+from edge_course import data
+from edge_course.networks import torch_models, torch_training
+from edge_course.pruning import importance
 
 COUNT = 130  # more than one batch, and not a multiple of it
 STEP = 1e-5  # of finite differences

@@ -5,7 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from edge_course import data, in_pytorch, ort, process
+from edge_course import data, process
+from edge_course.frameworks import in_pytorch
+from edge_course.runtimes import ort
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def x() -> np.ndarray:
 
 
 def loaded_after_import() -> bool:
-    from edge_course import in_pytorch  # noqa: F401
+    from edge_course.frameworks import in_pytorch  # noqa: F401
 
     return "torch" in sys.modules
 

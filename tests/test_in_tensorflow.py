@@ -5,16 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from edge_course import (
-    data,
-    in_pytorch,
-    in_tensorflow,
-    litert,
-    onnx_to_keras,
-    ort,
-    process,
-    recipes,
-)
+from edge_course import data, process, recipes
+from edge_course.frameworks import in_pytorch, in_tensorflow, onnx_to_keras
+from edge_course.runtimes import litert, ort
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +33,7 @@ def of_an_unknown_operator() -> bytes:
 
 
 def loaded_after_import() -> bool:
-    from edge_course import in_tensorflow  # noqa: F401
+    from edge_course.frameworks import in_tensorflow  # noqa: F401
 
     return "tensorflow" in sys.modules or "keras" in sys.modules
 

@@ -5,8 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from edge_course import data, integer, litert, models, quant, tflite_file
-from edge_course.model_files import ModelError
+from edge_course import data
+from edge_course.integer_inference import integer
+from edge_course.networks import models
+from edge_course.quantization import quant
+from edge_course.runtimes import litert, tflite_file
+from edge_course.runtimes.model_files import ModelError
 from tests import tflite_networks
 
 NETWORKS = 300

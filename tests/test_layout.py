@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_course import layout
+from edge_course.networks import layout
 
 SIZES = st.integers(1, 4)
 

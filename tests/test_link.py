@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_course import addresses, placement
-from edge_course.link import PACKET, Link, Profile, Shaper
+from edge_course.cost_models import placement
+from edge_course.nodes import addresses
+from edge_course.nodes.link import PACKET, Link, Profile, Shaper
 
 # The arithmetic: no clock, no socket ---------------------------------------------------------
 

@@ -4,10 +4,10 @@ import contextlib
 
 import pytest
 
-from edge_course import link_check
-from edge_course.link import Link
-from edge_course.link_check import Transfer, UnavailableError
-from edge_course.placement import transfer_time
+from edge_course.cost_models.placement import transfer_time
+from edge_course.nodes import link_check
+from edge_course.nodes.link import Link
+from edge_course.nodes.link_check import Transfer, UnavailableError
 
 
 def test_the_error_is_a_share_of_the_prediction():

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from edge_course import conversion, data, litert, models, quant, recipes
+from edge_course import data, recipes
+from edge_course.networks import models
+from edge_course.quantization import quant
+from edge_course.runtimes import litert, litert_conversion
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -350,7 +353,7 @@ def test_what_stops_a_conversion_is_raised_and_stderr_comes_back(trained, capfd)
 
 
 def test_convert_is_the_one_of_the_conversion_module() -> None:
-    assert litert.convert is conversion.convert and litert.MODES is conversion.MODES
+    assert litert.convert is litert_conversion.convert and litert.MODES is litert_conversion.MODES
 
 
 # --- Errors of running
@@ -442,7 +445,8 @@ def test_model_of_one_batch_size_says_so_and_goes_on_with_it() -> None:
 
 TRUNCATIONS = """
 import sys
-from edge_course import data, litert
+from edge_course import data
+from edge_course.runtimes import litert
 content = data.read("seed_cnn_int8.tflite")
 lengths = [8, 9, 12, 16, 64, *range(100, len(content), len(content) // 60), len(content) - 1]
 for length in lengths:
@@ -491,7 +495,7 @@ def test_name_that_is_no_text_is_refused(files) -> None:
 
 
 def test_importing_loads_no_framework() -> None:
-    code = "import json, sys, edge_course.litert; print(json.dumps(list(sys.modules)))"
+    code = "import json, sys, edge_course.runtimes.litert; print(json.dumps(list(sys.modules)))"
     child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     loaded = set(json.loads(child.stdout))
     assert not loaded & {"tensorflow", "keras", "torch", "ai_edge_litert"}

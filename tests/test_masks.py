@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from edge_course import masks
+from edge_course.pruning import masks
 
 SCORES = arrays(np.float32, array_shapes(max_dims=4, max_side=5), elements=st.integers(-9, 9))
 MATRICES = arrays(np.float32, array_shapes(min_dims=2, max_side=9), elements=st.integers(-9, 9))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_course.mixed_precision import choose_bits, weight_bytes
+from edge_course.quantization.mixed_precision import choose_bits, weight_bytes
 
 CHOICES = (2, 4, 8)
 

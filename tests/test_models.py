@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edge_course import data, models
+from edge_course import data
+from edge_course.networks import models
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 
-from edge_course import nn
+from edge_course.networks import nn
 
 REALS = st.floats(-50, 50, width=32)
 LOGITS = arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(2, 5)), elements=REALS)
@@ -34,7 +34,7 @@ def rng() -> np.random.Generator:
 
 def test_importing_loads_no_framework() -> None:
     code = (
-        "import sys, edge_course.nn; "
+        "import sys, edge_course.networks.nn; "
         "print({'tensorflow', 'keras', 'torch', 'onnxruntime', 'ai_edge_litert'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -173,7 +173,8 @@ def test_conv2d_and_max_pool2d_are_keras(rng) -> None:
 
 
 def test_the_shipped_network_by_hand_is_the_network_in_keras() -> None:
-    from edge_course import data, models
+    from edge_course import data
+    from edge_course.networks import models
 
     model = models.trained_seed_cnn()
     w = models.weights(model)

@@ -12,23 +12,17 @@ import onnx
 import psutil
 import pytest
 
-from edge_course import (
-    addresses,
-    data,
-    in_pytorch,
-    network_graph,
-    node,
-    ort,
-    split,
-    transport,
-    wire,
-)
-from edge_course.link import Link
-from edge_course.model_files import ModelError
-from edge_course.node import Node, Server
-from edge_course.part import Part, cut_name
-from edge_course.split_client import Client, Split
-from edge_course.transport import NodeError
+from edge_course import data
+from edge_course.frameworks import in_pytorch
+from edge_course.nodes import addresses, node, transport, wire
+from edge_course.nodes.link import Link
+from edge_course.nodes.node import Node, Server
+from edge_course.nodes.part import Part, cut_name
+from edge_course.nodes.split_client import Client, Split
+from edge_course.nodes.transport import NodeError
+from edge_course.runtimes import ort
+from edge_course.runtimes.model_files import ModelError
+from edge_course.split_layers import network_graph, split
 from tests.split_checks import (
     HEAD,
     MODEL,
@@ -340,7 +334,8 @@ def test_the_command_for_a_second_machine(tmp_path, cut_there):
     file = tmp_path / "network.onnx"
     file.write_bytes(MODEL if cut_there else PARTS.tail)
     address = addresses.free_address()
-    command = [sys.executable, "-m", "edge_course.node", "--listen", address, "--model", str(file)]
+    command = [sys.executable, "-m", "edge_course.nodes.node"]
+    command += ["--listen", address, "--model", str(file)]
     if cut_there:
         command += ["--head", str(len(HEAD))]
     with no_process_left():
@@ -377,7 +372,7 @@ def test_a_wrong_command_is_one_line(tmp_path, capsys, arguments, words):
 PARENT = """
 import json, sys, time
 from pathlib import Path
-from edge_course.node import Node
+from edge_course.nodes.node import Node
 if __name__ == "__main__":
     node = Node(Path(sys.argv[1]).read_bytes(), takes=float(sys.argv[2]))
     print(json.dumps([node.process.pid, node.address, node.model]), flush=True)

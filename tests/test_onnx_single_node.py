@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from edge_course import onnx_to_keras
+from edge_course.frameworks import onnx_to_keras
 
 
 def test_a_graph_of_one_node_is_translated() -> None:

@@ -14,9 +14,10 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_course import layout, litert, ort
-from edge_course.onnx_operators import TRANSLATIONS
-from edge_course.onnx_to_keras import TranslationError, translate
+from edge_course.frameworks.onnx_operators import TRANSLATIONS
+from edge_course.frameworks.onnx_to_keras import TranslationError, translate
+from edge_course.networks import layout
+from edge_course.runtimes import litert, ort
 
 ROOT = Path(__file__).resolve().parent.parent
 # Exporter, first seed, last seed + 1. Two of these run at a time.
@@ -405,8 +406,8 @@ def test_other_bytes_are_refused(content) -> None:
 ALTERED = """
 import sys
 import numpy as np
-from edge_course import ort
-from edge_course.onnx_to_keras import TranslationError, translate
+from edge_course.runtimes import ort
+from edge_course.frameworks.onnx_to_keras import TranslationError, translate
 content = open(sys.argv[1], "rb").read()
 random = np.random.default_rng(0)
 refused = 0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_course.optimizers import adam_step
+from edge_course.networks.optimizers import adam_step
 
 slopes = st.floats(1e-3, 1e3) | st.floats(-1e3, -1e-3)
 

@@ -13,7 +13,9 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_course import data, in_pytorch, onnx_conversion, ort, recipes
+from edge_course import data, recipes
+from edge_course.frameworks import in_pytorch
+from edge_course.runtimes import onnx_conversion, ort
 
 ROOT = Path(__file__).resolve().parent.parent
 NETWORKS = in_pytorch.NETWORKS
@@ -91,7 +93,7 @@ def export(kind: str, shape: tuple[int, ...] = (1, 28, 28)) -> bytes:
     import torch
     from torch import nn
 
-    from edge_course import torch_models
+    from edge_course.networks import torch_models
 
     class Does(nn.Module):
         def __init__(self, function):
@@ -139,7 +141,8 @@ def test_what_cannot_be_exported_is_refused(call, kind, shape, error, message) -
 
 def test_exporting_and_quantizing_print_nothing() -> None:
     code = (
-        "from edge_course import in_pytorch, ort; import numpy as np;"
+        "from edge_course.frameworks import in_pytorch; from edge_course.runtimes import ort;"
+        "import numpy as np;"
         "file = in_pytorch.export('seed_cnn'); ort.quantize_model(file, 'dynamic');"
         "ort.quantize_model(file, 'int8', np.zeros((2, 1, 28, 28), np.float32))"
     )
@@ -467,7 +470,7 @@ def test_weights_in_another_file_are_refused(files, tmp_path) -> None:
 
 TRUNCATIONS = """
 import sys
-from edge_course import ort
+from edge_course.runtimes import ort
 content = open(sys.argv[1], "rb").read()
 for length in [1, 2, 8, 16, 64, *range(100, len(content), len(content) // 40), len(content) - 1]:
     for load in (ort.Runner, ort.operators):
@@ -496,7 +499,7 @@ def test_the_names_of_the_conversion_module_are_here() -> None:
 
 
 def test_importing_loads_no_framework() -> None:
-    code = "import json, sys, edge_course.ort; print(json.dumps(list(sys.modules)))"
+    code = "import json, sys, edge_course.runtimes.ort; print(json.dumps(list(sys.modules)))"
     child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     loaded = set(json.loads(child.stdout))
     assert not loaded & {"tensorflow", "keras", "torch", "onnx", "onnxruntime"}

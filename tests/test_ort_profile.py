@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_course import ort
-from edge_course.ort_profile import operator_times
+from edge_course.runtimes import ort
+from edge_course.runtimes.ort_profile import operator_times
 
 X = np.ones((2, 1, 8, 8), np.float32)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from edge_course import packing
+from edge_course.quantization import packing
 
 SHAPES = array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)
 

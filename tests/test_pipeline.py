@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from edge_course import data, litert, process, tflite_file
+from edge_course import data, process
+from edge_course.runtimes import litert, tflite_file
 
 
 def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +25,7 @@ class Made(NamedTuple):
 
 
 def make() -> Made:
-    from edge_course import torch_models
+    from edge_course.networks import torch_models
 
     teacher = torch_models.trained_depthwise_cnn()
     before = {name: w.clone() for name, w in teacher.state_dict().items()}
@@ -42,7 +43,8 @@ def small(seed: int, teacher, call):
     """Run the pipeline on a small scale."""
     import torch
 
-    from edge_course import pipeline, students
+    from edge_course.compression import pipeline
+    from edge_course.networks import students
 
     torch.manual_seed(seed)
     student = students.student(4, [(6, 3), (6, 1)], pool=False)
@@ -54,7 +56,10 @@ def fake_and_real(pool: bool, call) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores of a fake-quantized student, and of the file with its numbers."""
     import torch
 
-    from edge_course import in_tensorflow, ort, qat, students, torch_training
+    from edge_course.frameworks import in_tensorflow
+    from edge_course.networks import students, torch_training
+    from edge_course.quantization_aware import qat
+    from edge_course.runtimes import ort
 
     images, labels = pictures(640)
     torch.manual_seed(1)
@@ -109,7 +114,8 @@ def test_the_product_is_the_fine_tuned_network_in_fewer_bytes(made: Made) -> Non
 
 
 def misuse(what: str) -> None:
-    from edge_course import pipeline, students, torch_models
+    from edge_course.compression import pipeline
+    from edge_course.networks import students, torch_models
 
     images, labels = pictures(64)
     student, teacher = students.student(4, [(6, 3)]), torch_models.trained_depthwise_cnn()

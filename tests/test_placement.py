@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_course import placement, radio
+from edge_course.cost_models import placement, radio
 
 SECONDS = st.floats(0, 100)
 POSITIVE = st.floats(1e-6, 1e6)

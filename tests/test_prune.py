@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from edge_course import data, importance, masks, measure, prune, torch_models, torch_training
+from edge_course import data, measure
+from edge_course.networks import torch_models, torch_training
+from edge_course.pruning import importance, masks, prune
 
 
 def network(seed: int = 0) -> nn.Sequential:

@@ -9,8 +9,15 @@ import sys
 import numpy as np
 import pytest
 
-from edge_course import data, integer, litert, measure, process, quant, tflite_file, tflite_write
-from edge_course.qat_steps import moving_average_range, quantize_bias, straight_through
+from edge_course import data, measure, process
+from edge_course.integer_inference import integer
+from edge_course.quantization import quant
+from edge_course.quantization_aware.qat_steps import (
+    moving_average_range,
+    quantize_bias,
+    straight_through,
+)
+from edge_course.runtimes import litert, tflite_file, tflite_write
 from tests import qat_checks
 
 RANDOM = np.random.default_rng
@@ -242,7 +249,7 @@ def test_misuse_is_explained(call, what: str, error: type, message: str) -> None
 
 
 def test_a_template_with_other_settings_is_refused(trained) -> None:
-    from edge_course import qat_export
+    from edge_course.quantization_aware import qat_export
 
     class Changed:
         def steps(self):
@@ -337,7 +344,8 @@ def test_tensors_that_do_not_fit_are_refused(change: dict, message: str) -> None
 
 def test_steps_and_export_need_no_framework() -> None:
     code = (
-        "import sys, edge_course.mixed_precision, edge_course.qat_export, edge_course.qat_steps; "
+        "import sys; from edge_course.quantization import mixed_precision; "
+        "from edge_course.quantization_aware import qat_export, qat_steps; "
         "print({'tensorflow', 'keras', 'torch', 'onnxruntime', 'ai_edge_litert'} & {*sys.modules})"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

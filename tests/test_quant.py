@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course import quant
-from edge_course.rounding import ROUNDINGS, rounded
+from edge_course.quantization import quant
+from edge_course.quantization.rounding import ROUNDINGS, rounded
 
 scales = st.floats(2**-13, 2**13, width=32)
 zero_points = st.integers(-128, 127)
@@ -129,8 +129,7 @@ def there_and_back(x, kind, bits, **options):
 
 def test_importing_loads_no_framework() -> None:
     code = (
-        "import sys, edge_course.quant, edge_course.calibration, edge_course.codebook; "
-        "import edge_course.packing; "
+        "import sys; from edge_course.quantization import calibration, codebook, packing, quant; "
         "print({'tensorflow', 'keras', 'torch', 'onnxruntime', 'ai_edge_litert'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -361,7 +360,7 @@ def test_fake_quantization_is_that_of_tensorflow(tf, bits) -> None:
 
 def test_codes_are_those_of_the_runtime(tf) -> None:
     """LiteRT's own operator QUANTIZE, on the scale and zero point of its own file."""
-    from edge_course import litert
+    from edge_course.runtimes import litert
 
     class Same(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((1, 1000))])

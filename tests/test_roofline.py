@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_course import data, litert, roofline
+from edge_course import data
+from edge_course.cost_models import roofline
+from edge_course.runtimes import litert
 
 POSITIVE = st.floats(1e-3, 1e15)
 

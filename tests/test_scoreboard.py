@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_course import data, in_pytorch, litert, measure, process, scoreboard
-from edge_course.model_files import ModelError
+from edge_course import data, measure, process
+from edge_course.compression import scoreboard
+from edge_course.frameworks import in_pytorch
+from edge_course.runtimes import litert
+from edge_course.runtimes.model_files import ModelError
 
 
 @pytest.fixture(scope="module")

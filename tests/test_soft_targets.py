@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course import nn, soft_targets
+from edge_course.distillation import soft_targets
+from edge_course.networks import nn
 
 SHAPES = st.tuples(st.integers(1, 4), st.integers(2, 5))
 SCORES = st.floats(-20, 20, width=32)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, from_dtype
 
-from edge_course import sparse_encoding, sparse_file
-from edge_course.model_files import ModelError
+from edge_course.pruning import sparse_encoding, sparse_file
+from edge_course.runtimes.model_files import ModelError
 
 SHAPES = array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=7)
 

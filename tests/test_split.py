@@ -5,8 +5,11 @@ import onnx
 import pytest
 from onnx import helper
 
-from edge_course import data, in_pytorch, network_graph, ort, split
-from edge_course.model_files import ModelError
+from edge_course import data
+from edge_course.frameworks import in_pytorch
+from edge_course.runtimes import ort
+from edge_course.runtimes.model_files import ModelError
+from edge_course.split_layers import network_graph, split
 from tests import split_graphs
 
 PICTURE_BYTES = 28 * 28
@@ -227,7 +230,7 @@ def test_no_framework_is_needed():
     import sys
 
     code = (
-        "import sys; from edge_course import split, split_plan, graph_plan; "
+        "import sys; from edge_course.split_layers import graph_plan, split, split_plan; "
         "print(*{m.split('.')[0] for m in sys.modules})"
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

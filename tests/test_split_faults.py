@@ -12,12 +12,12 @@ import numpy as np
 import psutil
 import pytest
 
-from edge_course import addresses, wire
-from edge_course.link import Link, Profile
-from edge_course.node import Node, Server
-from edge_course.part import Part
-from edge_course.split_client import Client, Split
-from edge_course.transport import NodeError
+from edge_course.nodes import addresses, wire
+from edge_course.nodes.link import Link, Profile
+from edge_course.nodes.node import Node, Server
+from edge_course.nodes.part import Part
+from edge_course.nodes.split_client import Client, Split
+from edge_course.nodes.transport import NodeError
 from tests.split_checks import (
     MODEL,
     OTHER_PARTS,

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_course import graph_plan, max_flow, network_graph, placement, split, split_plan
-from edge_course.graph_plan import Load
-from edge_course.max_flow import Pipe
-from edge_course.split_plan import Machine
+from edge_course.cost_models import placement
+from edge_course.split_layers import graph_plan, max_flow, network_graph, split, split_plan
+from edge_course.split_layers.graph_plan import Load
+from edge_course.split_layers.max_flow import Pipe
+from edge_course.split_layers.split_plan import Machine
 from tests import split_graphs
 
 NAN = float("nan")

@@ -10,7 +10,8 @@ import re
 import numpy as np
 import pytest
 
-from edge_course import process, structured, structured_choice
+from edge_course import process
+from edge_course.pruning import structured, structured_choice
 from tests import structured_checks
 
 NETWORKS = 240
@@ -261,7 +262,7 @@ def test_what_cannot_be_counted_is_refused(call, kind: str, expected: str) -> No
 
 
 def test_multiply_accumulates_of_the_course_networks(call) -> None:
-    from edge_course import torch_models
+    from edge_course.networks import torch_models
 
     for name, expected in (("seed_cnn", 888_192), ("depthwise_cnn", 1_158_144)):
         model = getattr(torch_models, name)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_course.structured_arithmetic import (
+from edge_course.pruning.structured_arithmetic import (
     checked_kept,
     cut_pair,
     flattened_columns,

@@ -8,7 +8,7 @@ import pytest
 def shapes(*arguments, **settings) -> tuple[list[str], list[tuple[int, ...]], int]:
     import torch
 
-    from edge_course import students
+    from edge_course.networks import students
 
     model = students.student(*arguments, **settings).eval()
     y, found = torch.zeros(2, 1, 28, 28), []
@@ -45,7 +45,7 @@ def test_impossible_students_are_refused(call, arguments: tuple) -> None:
 
 
 def parameters() -> list[int]:
-    from edge_course import students
+    from edge_course.networks import students
 
     networks = students.pocket_cnn(), students.swift_cnn()
     return [sum(p.numel() for p in network.parameters()) for network in networks]

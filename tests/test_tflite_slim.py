@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edge_course import data, litert, model_files, recipes_compress, tflite_file, tflite_slim
+from edge_course import data
+from edge_course.compression import recipes_compress, tflite_slim
+from edge_course.runtimes import litert, model_files, tflite_file
 from tests import tflite_networks
 
 SLIM = recipes_compress.FILES  # by the recipe already

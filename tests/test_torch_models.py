@@ -3,26 +3,28 @@
 import numpy as np
 import pytest
 
-from edge_course import data, in_pytorch, models
+from edge_course import data
+from edge_course.frameworks import in_pytorch
+from edge_course.networks import models
 
 
 def output_shapes(network: str, batches: tuple[int, ...]) -> list[tuple[int, ...]]:
     import torch
 
-    from edge_course import torch_models
+    from edge_course.networks import torch_models
 
     model = getattr(torch_models, network)()
     return [tuple(model(torch.zeros(n, *torch_models.INPUT_SHAPE)).shape) for n in batches]
 
 
 def parameters(network: str) -> int:
-    from edge_course import torch_models
+    from edge_course.networks import torch_models
 
     return sum(p.numel() for p in getattr(torch_models, network)().parameters())
 
 
 def trains(network: str) -> bool:
-    from edge_course import torch_models
+    from edge_course.networks import torch_models
 
     model = getattr(torch_models, f"trained_{network}")()
     return any(module.training for module in model.modules())
@@ -32,7 +34,7 @@ def block(channels_in: int, channels_out: int, stride: int) -> tuple[tuple[int, 
     """The shape of a block's output, and whether it hands on its input where it learned nothing."""
     import torch
 
-    from edge_course import torch_models
+    from edge_course.networks import torch_models
 
     made = torch_models.SeparableBlock(channels_in, channels_out, stride=stride).eval()
     x = torch.rand(2, channels_in, 8, 6)
@@ -46,7 +48,7 @@ def multiplications(network: str) -> dict[str, int]:
     """Multiply-accumulates of each convolution and dense layer, counted while it runs."""
     import torch
 
-    from edge_course import torch_models
+    from edge_course.networks import torch_models
 
     model, counts = getattr(torch_models, network)().eval(), {}
 
@@ -64,7 +66,7 @@ def multiplications(network: str) -> dict[str, int]:
 
 
 def seed_cnn_with(arrays: dict[str, np.ndarray]) -> None:
-    from edge_course import torch_models
+    from edge_course.networks import torch_models
 
     torch_models.seed_cnn_from_keras_weights(arrays)
 

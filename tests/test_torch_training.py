@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edge_course import data, torch_training
+from edge_course import data
+from edge_course.networks import torch_training
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_course import wire
-from edge_course.wire import Message, WireError
+from edge_course.nodes import wire
+from edge_course.nodes.wire import Message, WireError
 
 PACKAGE = Path(wire.__file__).parent
 MODEL = "0123456789abcdef" * 2

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.budget import codebook_bytes, missed, pareto
 from edge_course.check import Exercise
+from edge_course.compression.budget import codebook_bytes, missed, pareto
 
 _FACTORS = st.sampled_from([1.0, 2.0, 4.0, 5.0, 10.0])
 _POINTS = st.sampled_from([-1.0, 0.0, 0.5, 1.0])

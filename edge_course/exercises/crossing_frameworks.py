@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from edge_course.check import Exercise
-from edge_course.layout import conv_kernel, dense_kernel, same_pads
+from edge_course.networks.layout import conv_kernel, dense_kernel, same_pads
 
 
 def _numbered(*shape: int) -> np.ndarray:

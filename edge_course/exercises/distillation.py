@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge_course.check import Exercise
-from edge_course.paired import paired_interval
-from edge_course.soft_targets import distillation_loss, soft_loss_gradient, soften
+from edge_course.distillation.paired import paired_interval
+from edge_course.distillation.soft_targets import distillation_loss, soft_loss_gradient, soften
 
 _SHAPE = st.shared(st.tuples(st.integers(1, 2), st.integers(2, 3)), key="pictures and classes")
 _SCORES = arrays(np.float64, _SHAPE, elements=st.integers(-6, 6), fill=st.nothing())

@@ -6,9 +6,13 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.accumulator import folded_bias, sum_bounds
 from edge_course.check import Exercise
-from edge_course.fixed_point import divide_by_power_of_two, quantize_multiplier, rescale_once
+from edge_course.quantization.accumulator import folded_bias, sum_bounds
+from edge_course.quantization.fixed_point import (
+    divide_by_power_of_two,
+    quantize_multiplier,
+    rescale_once,
+)
 
 # Units and products, which kernel and bias have to agree on.
 _SIZES = st.shared(st.tuples(st.integers(1, 3), st.integers(1, 3)), key="sizes")

@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 from edge_course.check import Exercise
 from edge_course.data import first_of_each_class
 from edge_course.measure import agreement
-from edge_course.quant import dequantize, quantize
+from edge_course.quantization.quant import dequantize, quantize
 
 # Quarters and powers of two: every quotient is exact, and halves to be rounded are frequent.
 _QUARTERS = st.integers(-600, 600).map(lambda i: i / 4)

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.batch_norm import fold_batch_norm
 from edge_course.check import Exercise
-from edge_course.optimizers import adam_step
-from edge_course.quant import channel_scales
+from edge_course.networks.batch_norm import fold_batch_norm
+from edge_course.networks.optimizers import adam_step
+from edge_course.quantization.quant import channel_scales
 
 _SMALL = st.integers(-3, 3).map(float)
 _POSITIVE = st.sampled_from([0.0, 1.0, 3.0, 8.0])

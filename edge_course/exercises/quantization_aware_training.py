@@ -7,8 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge_course.check import Exercise
-from edge_course.mixed_precision import choose_bits
-from edge_course.qat_steps import moving_average_range, quantize_bias, straight_through
+from edge_course.quantization.mixed_precision import choose_bits
+from edge_course.quantization_aware.qat_steps import (
+    moving_average_range,
+    quantize_bias,
+    straight_through,
+)
 
 # Quarters of a scale: every quotient is exact, and halves to be rounded are frequent.
 _QUARTERS = st.integers(-60, 60).map(lambda i: i / 4)

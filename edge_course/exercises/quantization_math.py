@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.calibration import minimum_maximum
 from edge_course.check import Exercise
-from edge_course.packing import pack
-from edge_course.quant import asymmetric, quantize_bits
+from edge_course.quantization.calibration import minimum_maximum
+from edge_course.quantization.packing import pack
+from edge_course.quantization.quant import asymmetric, quantize_bits
 
 # Quarters and powers of two: every quotient is exact, and halves to be rounded are frequent.
 _QUARTERS = st.integers(-40, 40).map(lambda i: i / 4)

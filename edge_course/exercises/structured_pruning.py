@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge_course.check import Exercise
-from edge_course.structured_arithmetic import cut_pair, flattened_columns, removal_order, tied
+from edge_course.pruning.structured_arithmetic import (
+    cut_pair,
+    flattened_columns,
+    removal_order,
+    tied,
+)
 
 _CHANNELS = st.shared(st.integers(2, 4), key="channels")
 _NUMBERS = st.integers(-9, 9).map(float)

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from edge_course.check import Exercise
 from edge_course.measure import conv_macs
-from edge_course.nn import conv2d, half_squared_error_gradient, softmax
+from edge_course.networks.nn import conv2d, half_squared_error_gradient, softmax
 
 _SMALL = st.integers(-3, 3).map(float)
 

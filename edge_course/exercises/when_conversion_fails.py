@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course import clinic
 from edge_course.check import Exercise
+from edge_course.frameworks import clinic
 
 _SIZES = st.integers(1, 3)
 _COUNT = st.shared(st.integers(2, 4), key="pictures")

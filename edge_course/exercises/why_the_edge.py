@@ -3,13 +3,13 @@
 from hypothesis import strategies as st
 
 from edge_course.check import Exercise
-from edge_course.placement import (
+from edge_course.cost_models.placement import (
     break_even_bandwidth,
     chain_availability,
     queue_wait,
     transfer_time,
 )
-from edge_course.roofline import attainable
+from edge_course.cost_models.roofline import attainable
 
 _BYTES = st.integers(0, 100_000)
 _MILLISECONDS = st.integers(0, 1000).map(lambda milliseconds: milliseconds / 1000)

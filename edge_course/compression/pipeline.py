@@ -1,0 +1,92 @@
+"""The techniques of this part in one pipeline: from a student to one small int8 LiteRT file.
+
+Taught by a larger network (`distill`), trained on with the rounding it will run with (`qat`),
+exported with the very numbers that were trained, and freed of what the runtime does not need
+(`tflite_slim`). `python -m edge_course.compression.compress --out FILE` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from edge_course.compression import tflite_slim
+from edge_course.distillation import distill
+from edge_course.frameworks import in_tensorflow
+from edge_course.networks import torch_training
+from edge_course.quantization_aware import qat
+from edge_course.runtimes import ort
+
+EPOCHS, RATE = 40, 0.02  # under the teacher, in real numbers
+FINE_EPOCHS, FINE_RATE = 6, 2e-3  # under the teacher, rounded
+TEMPERATURE, SOFT_SHARE = 2.0, 0.5  # of the teacher
+CALIBRATION = 500  # pictures for the first ranges
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What the pipeline made on its way, each step a ``.tflite`` file in int8.
+
+    Attributes
+    ----------
+    rounded : the taught student, rounded afterwards.
+    fine_tuned : trained on with rounding.
+    file : the same without what the runtime does not need: the product.
+    """
+
+    rounded: bytes
+    fine_tuned: bytes
+    file: bytes
+
+
+def compress(
+    student: nn.Sequential,
+    teacher: nn.Module | None,
+    images: np.ndarray,
+    labels: np.ndarray,
+    call: Callable,
+    *,
+    epochs: int = EPOCHS,
+    fine_epochs: int = FINE_EPOCHS,
+) -> Compressed:
+    """Train a student under a teacher, and return it as one small int8 LiteRT file.
+
+    Call ``torch.manual_seed`` before it: the same seed gives the same bytes.
+
+    Parameters
+    ----------
+    student : as `students.student` builds it; it is trained in place.
+    teacher : a trained network, in evaluation mode; None to train with the labels only.
+    images : float32 (n, 28, 28, 1) from 0 to 1, at least one.
+    labels : integer classes (n,).
+    call : calls a function in a process for TensorFlow, see `process.another`.
+    epochs : of the student in real numbers.
+    fine_epochs : of the student with rounding.
+
+    Raises
+    ------
+    ValueError
+        If pictures or labels are of another shape or dtype, there is no epoch, or the teacher
+        is in training mode.
+    TypeError
+        If the student is another network than `students.student` builds.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    qat.QuantizedNetwork(student)  # refuses other networks before time is spent
+    if min(epochs, fine_epochs) < 1:
+        raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
+    lesson = torch_training.label_loss
+    if teacher is not None:
+        lesson = distill.Distillation(teacher, TEMPERATURE, SOFT_SHARE)
+    settings = {"loss": lesson, "augment": True}
+    torch_training.fit(student, images, labels, epochs=epochs, rate=RATE, **settings)
+    quantized = qat.QuantizedNetwork(student).calibrate(images[:CALIBRATION])
+    template = call(in_tensorflow.litert_file, ort.export(student), "int8", images[:CALIBRATION])
+    rounded = qat.export(quantized, template)
+    torch_training.fit(quantized, images, labels, epochs=fine_epochs, rate=FINE_RATE, **settings)
+    fine_tuned = qat.export(quantized, template)
+    return Compressed(rounded, fine_tuned, tflite_slim.slim(fine_tuned))

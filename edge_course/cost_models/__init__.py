@@ -1,0 +1,1 @@
+"""What a network costs on hardware that is not here: roofline, radios, placement; NumPy only."""

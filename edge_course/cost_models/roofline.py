@@ -1,0 +1,216 @@
+"""How fast a network can run at best on a chip: Williams, Waterman & Patterson (2009).
+
+"Roofline: An Insightful Visual Performance Model for Multicore Architectures",
+Communications of the ACM 52(4). A chip does at most ``peak`` multiply-accumulates a second,
+and it can do no more than the memory feeds: ``intensity × memory_bandwidth``.
+
+Everything here is *modelled*: published constants of chips that are not in this room. A
+real program stays below its roof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_course import measure
+
+if TYPE_CHECKING:
+    from edge_course.runtimes.litert import Operator, Tensor
+
+#: Share of the roof that a real program reaches: an assumption, the same for every chip. It is
+#: what Lai, Suda & Chandra (2018), "CMSIS-NN", report for a small CNN on a Cortex-M7 at 216 MHz:
+#: 24.7 million operations in 99.1 ms, that is 0.58 of at most 2 multiply-accumulates per cycle.
+REACHED = 0.3
+
+
+@dataclass(frozen=True)
+class Chip:
+    """The published constants of a chip, for int8 arithmetic.
+
+    Attributes
+    ----------
+    name : what it is called here.
+    clocks : cycles per second, one number per core.
+    macs_per_cycle : int8 multiply-accumulates that one core can start in one cycle.
+    memory_bandwidth : bytes per second from the memory that holds the weights.
+    memory_bytes : size of that memory.
+    source : where the numbers come from.
+    """
+
+    name: str
+    clocks: tuple[float, ...]
+    macs_per_cycle: int
+    memory_bandwidth: float
+    memory_bytes: float
+    source: str
+
+    @property
+    def peak(self) -> float:
+        """Multiply-accumulates per second if memory were no limit: cores × clock × MACs/cycle."""
+        return sum(self.clocks) * self.macs_per_cycle
+
+    @property
+    def ridge(self) -> float:
+        """MACs per byte from which on arithmetic is the limit, and memory no longer."""
+        return self.peak / self.memory_bandwidth
+
+
+MICROCONTROLLER = Chip(
+    "microcontroller (Cortex-M4)",
+    clocks=(168e6,),
+    macs_per_cycle=2,
+    memory_bandwidth=16 * 168e6 / 6,
+    memory_bytes=2**20,
+    source="ST STM32F407VG: datasheet DS8626 (168 MHz, 1 MiB of flash), reference manual RM0090 "
+    "(flash is read in lines of 16 bytes, 6 cycles each at 168 MHz); Arm Cortex-M4 Technical "
+    "Reference Manual (SMLAD: two 16-bit multiply-accumulates in one cycle)",
+)
+#: Watts of this microcontroller at work: "as low as 238 µA/MHz at 168 MHz", running from flash
+#: (ST's product page of the STM32F407), at 3.3 V.
+MICROCONTROLLER_WATTS = 3.3 * 238e-6 * 168
+
+BOARD = Chip(
+    "small board (Raspberry Pi 4)",
+    clocks=(1.5e9,) * 4,
+    macs_per_cycle=8,
+    memory_bandwidth=3200e6 * 32 / 8,
+    memory_bytes=8 * 2**30,
+    source="Raspberry Pi 4 Model B specifications (BCM2711, four Cortex-A72 at 1.5 GHz, up to 8 GB "
+    "of LPDDR4-3200, here on a bus of 32 bits); Arm Cortex-A72 Software Optimization Guide (one "
+    "pipeline multiplies integers: one SMLAL, 8 products of int8, in a cycle)",
+)
+PHONE = Chip(
+    "phone (Snapdragon 855, big cores)",
+    clocks=(2.84e9, 2.42e9, 2.42e9, 2.42e9),
+    macs_per_cycle=32,
+    memory_bandwidth=2 * 2133e6 * 64 / 8,
+    memory_bytes=8 * 2**30,
+    source="Qualcomm Snapdragon 855 product brief (one core at 2.84 and three at 2.42 GHz, "
+    "LPDDR4X at 2133 MHz, two transfers a cycle, four channels of 16 bits); Arm Cortex-A76 "
+    "Software Optimization Guide (two SDOT, 16 products of int8 each, in a cycle); 8 GB of memory "
+    "are assumed. Its graphics and signal processors, which could do more, are left out",
+)
+SERVER = Chip(
+    "server (NVIDIA A100)",
+    clocks=(1.41e9,) * 108,
+    macs_per_cycle=2048,
+    memory_bandwidth=1555e9,
+    memory_bytes=40e9,
+    source="NVIDIA A100 Tensor Core GPU datasheet (624 TOPS of int8, 1,555 GB/s, 40 GB) and "
+    "architecture whitepaper (108 multiprocessors at 1.41 GHz); one operation of the 624 is half "
+    "a multiply-accumulate",
+)
+CHIPS = (MICROCONTROLLER, BOARD, PHONE, SERVER)
+
+
+def attainable(peak: float, memory_bandwidth: float, intensity: float) -> float:
+    """Return the most multiply-accumulates per second that a chip can do on a task.
+
+    min(peak, intensity × memory_bandwidth): Williams, Waterman & Patterson (2009).
+
+    Parameters
+    ----------
+    peak : multiply-accumulates per second that the arithmetic can do, positive.
+    memory_bandwidth : bytes per second that the memory can deliver, positive.
+    intensity : multiply-accumulates that the task does per byte it moves, at least 0;
+        a number or an array.
+
+    Returns
+    -------
+    float or np.ndarray
+        MAC/s, the shape of ``intensity``.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN, the intensity negative, or the peak or the bandwidth not positive.
+
+    Taught in: notebooks/01_why_the_edge.ipynb
+    """
+    if not (peak > 0 and memory_bandwidth > 0 and np.all(np.asarray(intensity) >= 0)):
+        raise ValueError(
+            "expected a positive peak (MAC/s) and memory bandwidth (byte/s) and an intensity "
+            f"(MAC/byte) from 0, got {peak}, {memory_bandwidth}, {intensity}"
+        )
+    return np.minimum(peak, intensity * memory_bandwidth)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one input through a network costs.
+
+    Attributes
+    ----------
+    macs : multiply-accumulates.
+    weight_bytes : bytes of weights and biases, read once however many inputs go through.
+    activation_bytes : bytes of every layer's input and output.
+    """
+
+    macs: int
+    weight_bytes: int
+    activation_bytes: int
+
+    def intensity(self, batch: int = 1) -> float:
+        """Return MACs per byte moved when ``batch`` inputs share one reading of the weights.
+
+        Raises
+        ------
+        ValueError
+            If the batch is smaller than 1.
+        """
+        if batch < 1:
+            raise ValueError(f"expected a batch of at least 1 input, got {batch}")
+        return batch * self.macs / (self.weight_bytes + batch * self.activation_bytes)
+
+
+# These only describe the shape of data that stays where it is.
+_MOVE_NOTHING = ("SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE")
+
+
+def work(operators: Sequence[Operator]) -> Work:
+    """Return multiply-accumulates, weight bytes and activation bytes of a TFLite model.
+
+    Every layer is taken to read its input and its weights once and to write its output
+    once; nothing is kept in a cache from one layer to the next.
+
+    Parameters
+    ----------
+    operators : the model's operators as `edge_course.runtimes.litert.operators` returns them,
+        of a model for one input at a time.
+
+    Raises
+    ------
+    ValueError
+        If there are none, the model takes several inputs at a time, or it has an operator
+        that is not counted here.
+
+    Taught in: notebooks/01_why_the_edge.ipynb
+    """
+    if not operators:
+        raise ValueError("there are no operators to count: expected those of a TFLite model")
+    macs = weight_bytes = activation_bytes = 0
+    for name, inputs, outputs in operators:
+        if name in _MOVE_NOTHING:
+            continue
+        shape = outputs[0].shape
+        if shape[0] != 1:
+            raise ValueError(f"expected a model for one input at a time, got {shape[0]} in {name}")
+        if name == "CONV_2D":  # the kernel's shape is (channels_out, height, width, channels_in)
+            _, height, width, channels = inputs[1].shape
+            macs += measure.conv_macs(shape[1:], (height, width), channels)
+        elif name == "FULLY_CONNECTED":  # the kernel's shape is (outputs, inputs)
+            macs += measure.dense_macs(*reversed(inputs[1].shape))
+        elif name != "MAX_POOL_2D":  # comparing is no multiplying
+            raise ValueError(f"cannot count the operator {name}")
+        weight_bytes += sum(_bytes(t) for t in inputs if t.values is not None)
+        activation_bytes += sum(_bytes(t) for t in (*inputs, *outputs) if t.values is None)
+    return Work(macs, weight_bytes, activation_bytes)
+
+
+def _bytes(tensor: Tensor) -> int:
+    return prod(tensor.shape) * np.dtype(tensor.dtype).itemsize

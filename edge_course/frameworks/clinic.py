@@ -1,0 +1,328 @@
+"""First aid for conversions that fail: one small function for each case of notebook 06."""
+
+from __future__ import annotations
+
+import hashlib
+import textwrap
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from edge_course import data
+from edge_course.measure import Spread
+from edge_course.quantization import quant
+
+
+def attempt(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return what a function returns; if it raises, print why and return None.
+
+    For examining what is expected to fail. A program should not go on like this.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    try:
+        return function(*args, **kwargs)
+    except Exception as error:  # each library has errors of its own
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        print(textwrap.fill(text, 100, subsequent_indent="    "))
+        return None
+
+
+def prepare_calibration(images: np.ndarray, labels: np.ndarray, per_class: int) -> np.ndarray:
+    """Return a calibration set: some pictures of every class, scaled as for training.
+
+    Parameters
+    ----------
+    images : uint8, shape (n, height, width), values 0 to 255.
+    labels : integer classes, shape (n,).
+    per_class : pictures to take of each class, the first ones.
+
+    Returns
+    -------
+    np.ndarray
+        float32, shape (classes · per_class, height, width, 1), values 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the pictures are not uint8 of that shape, or a class has too few.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 3 or len(images) != len(labels):
+        raise ValueError(
+            f"expected uint8 pictures of shape ({len(labels)}, height, width), one for each "
+            f"label, got {images.dtype} {images.shape}"
+        )
+    chosen = images[data.first_of_each_class(labels, per_class)]
+    return chosen[..., np.newaxis].astype(np.float32) / 255
+
+
+def is_full_int8(dtypes: Sequence[str]) -> bool:
+    """Tell whether a chip without floating point can run a network with these tensors.
+
+    Input and output have to be int8; between them int32 may stand too, for biases and shapes.
+
+    Parameters
+    ----------
+    dtypes : names such as "float32", of every tensor; the input first, the output last.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    if len(dtypes) < 2:
+        raise ValueError(f"expected the types of at least input and output, got {dtypes}")
+    return dtypes[0] == dtypes[-1] == "int8" and set(dtypes) <= {"int8", "int32"}
+
+
+def dark_background(x: np.ndarray) -> np.ndarray:
+    """Return pictures with those on a bright background turned into negatives, without ``if``.
+
+    A background is bright if the mean of the picture's top row is above 0.5.
+
+    Parameters
+    ----------
+    x : real numbers from 0 to 1, shape (n, height, width).
+
+    Returns
+    -------
+    np.ndarray
+        The shape of ``x``; each picture as it was, or 1 minus it.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another one.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    x = np.asarray(x)
+    if x.ndim != 3 or 0 in x.shape[1:]:
+        raise ValueError(f"expected pictures of shape (n, height, width), got {x.shape}")
+    bright = x[:, :1].mean(axis=(1, 2), keepdims=True) > 0.5  # (n, 1, 1)
+    return np.where(bright, 1 - x, x)
+
+
+def normalise(
+    x: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    epsilon: float = 1e-5,
+) -> np.ndarray:
+    """Return what batch normalisation computes in use: γ (x − μ) / √(σ² + ε) + β.
+
+    μ and σ² are those of the training, kept in the model, not those of this batch. (Ioffe and
+    Szegedy 2015, "Batch Normalization", algorithm 2.)
+
+    Parameters
+    ----------
+    x : real numbers, shape (n, channels).
+    mean, variance : μ and σ² as kept, shape (channels,).
+    gamma, beta : γ and β as learned, shape (channels,).
+    epsilon : ε, which keeps the root away from 0.
+
+    Returns
+    -------
+    np.ndarray
+        The shape of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    x = np.asarray(x)
+    for name, values in (("mean", mean), ("variance", variance), ("gamma", gamma), ("beta", beta)):
+        if x.ndim != 2 or np.shape(values) != x.shape[1:]:
+            raise ValueError(f"{name}: shape {np.shape(values)} does not fit x, shape {x.shape}")
+    return gamma * (x - mean) / np.sqrt(variance + epsilon) + beta
+
+
+def pad_to_batch(x: np.ndarray, n: int) -> np.ndarray:
+    """Return inputs in batches of a fixed size, the last one filled up with zeros.
+
+    Parameters
+    ----------
+    x : inputs, shape (m, …), m at least 1.
+    n : inputs in a batch, at least 1.
+
+    Returns
+    -------
+    np.ndarray
+        The dtype of ``x``, shape (⌈m / n⌉, n, …).
+
+    Raises
+    ------
+    ValueError
+        If there are no inputs, or ``n`` is less than 1.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    x = np.asarray(x)
+    if not x.ndim or not len(x) or n < 1:
+        raise ValueError(f"expected inputs (m, …) and n from 1, got shape {x.shape} and {n}")
+    missing = np.zeros((-len(x) % n, *x.shape[1:]), x.dtype)
+    return np.concatenate([x, missing]).reshape(-1, n, *x.shape[1:])
+
+
+def rows_for_nhwc(channels: int, height: int, width: int) -> np.ndarray:
+    """Return which row of a dense kernel behind a channels-first flatten goes where.
+
+    ``kernel[rows_for_nhwc(c, h, w)]`` is the kernel behind a channels-last flatten.
+
+    Parameters
+    ----------
+    channels, height, width : of the picture before the flatten.
+
+    Returns
+    -------
+    np.ndarray
+        int64, shape (channels · height · width,): each row's number in the channels-first
+        order, listed in the channels-last order.
+
+    Raises
+    ------
+    ValueError
+        If a size is less than 1.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    if min(channels, height, width) < 1:
+        raise ValueError(f"expected sizes from 1, got {(channels, height, width)}")
+    numbers = np.arange(channels * height * width).reshape(channels, height, width)
+    return numbers.transpose(1, 2, 0).ravel()
+
+
+def erf(x: Any, ops: ModuleType = np) -> Any:
+    """Return the error function, from a few plain operators.
+
+    For x ≥ 0, with t = 1 / (1 + 0.3275911 x), it is 1 − (a₁t + a₂t² + … + a₅t⁵) e^(−x²), off by
+    at most 1.5e-7; for x < 0 it is −erf(−x). (Abramowitz and Stegun 1964, "Handbook of
+    Mathematical Functions", formula 7.1.26.)
+
+    Parameters
+    ----------
+    x : real numbers, an array or a tensor of any shape.
+    ops : what computes: `numpy`, or `keras.ops` inside a network. Has exp, abs and sign.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    positive = ops.abs(x)
+    t = 1 / (1 + 0.3275911 * positive)
+    sum_ = 0
+    for a in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        sum_ = (sum_ + a) * t
+    return ops.sign(x) * (1 - sum_ * ops.exp(-positive * positive))
+
+
+def first_supported_opset(needed: Sequence[int], supported: Sequence[int]) -> int:
+    """Return the oldest operator set with which every operator works in every runtime.
+
+    Parameters
+    ----------
+    needed : the operator set since which each operator of the model is as it is used.
+    supported : the newest operator set of each runtime that has to run the model.
+
+    Raises
+    ------
+    ValueError
+        If there are no operators or no runtimes.
+
+    Returns
+    -------
+    int
+        0 if there is none.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    if not needed or not supported:
+        raise ValueError("expected at least one operator and one runtime")
+    return max(needed) if max(needed) <= min(supported) else 0
+
+
+def fit_input(picture: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
+    """Return one grey picture as the input of an int8 network that was trained on 0 to 1.
+
+    Parameters
+    ----------
+    picture : uint8, shape (height, width), values 0 to 255.
+    scale, zero_point : of the network's input.
+
+    Returns
+    -------
+    np.ndarray
+        int8 codes, shape (1, height, width, 1).
+
+    Raises
+    ------
+    ValueError
+        If the picture is not uint8 of that shape, or the scale or zero point are none.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    picture = np.asarray(picture)
+    if picture.dtype != np.uint8 or picture.ndim != 2:
+        raise ValueError(
+            f"expected a uint8 picture (height, width), got {picture.dtype} {picture.shape}"
+        )
+    x = picture[np.newaxis, ..., np.newaxis].astype(np.float32) / 255
+    return quant.quantize(x, scale, zero_point)
+
+
+def file_state(content: bytes, size: int, sha256: str) -> str:
+    """Return what happened to a file on its way.
+
+    Parameters
+    ----------
+    content : what arrived.
+    size : bytes that were sent.
+    sha256 : SHA-256 of what was sent, 64 hexadecimal digits.
+
+    Returns
+    -------
+    str
+        "intact"; else "truncated" if it is too short, "too long", or "altered".
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    if len(content) != size:
+        return "truncated" if len(content) < size else "too long"
+    return "intact" if hashlib.sha256(content).hexdigest() == sha256.lower() else "altered"
+
+
+def times_as_long(seconds: np.ndarray, reference: np.ndarray) -> tuple[float, float, float]:
+    """Return how many times as long something takes as a reference, timed in turn.
+
+    Parameters
+    ----------
+    seconds, reference : timings, shape (rounds,); those of one round belong together.
+
+    Returns
+    -------
+    median, low, high : of the ratios of all rounds; low and high are the quartiles.
+
+    Raises
+    ------
+    ValueError
+        If there is not one positive timing of each for every round.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    seconds, reference = np.asarray(seconds, float), np.asarray(reference, float)
+    if seconds.ndim != 1 or seconds.shape != reference.shape or not len(seconds):
+        raise ValueError(f"expected shapes (rounds,), got {seconds.shape} and {reference.shape}")
+    if not (min(seconds.min(), reference.min()) > 0):
+        raise ValueError("expected positive timings")
+    ratio = Spread.of(seconds / reference)
+    return ratio.median, ratio.low, ratio.high

@@ -1,0 +1,72 @@
+"""TensorFlow's part of a conversion, for a kernel that has another framework.
+
+Importing this module does not import TensorFlow; calling its function does. So it is called
+in a process of its own: ``with process.another() as call: call(in_tensorflow.litert_file, …)``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import numpy as np
+
+MODES = ("float32", "float16", "dynamic", "int8")  # of `litert.convert`
+
+
+def litert_file(onnx: bytes, mode: str, calibration: np.ndarray | None = None) -> bytes:
+    """Return an ONNX model as the content of a ``.tflite`` file, by way of Keras.
+
+    One thread and no oneDNN, if TensorFlow was not imported before: the order of additions,
+    and so the last bit of what the converter works out, does not depend on the machine.
+
+    Parameters
+    ----------
+    onnx : the content of an ``.onnx`` file, such as `ort.export` returns; see
+        `onnx_to_keras.translate`. Pictures are (n, channels, height, width) in it.
+    mode : "float32", "float16", "dynamic" or "int8", see `litert.convert`.
+    calibration : for "int8" only: some real inputs, float32 (n, height, width, channels) –
+        the order of LiteRT, which is that of the file that comes back.
+
+    Returns
+    -------
+    bytes
+        It takes and returns what the ONNX model does, pictures as (n, height, width, channels).
+
+    Raises
+    ------
+    ValueError
+        If the mode is unknown, or the calibration set is not as above.
+    edge_course.frameworks.onnx_to_keras.TranslationError
+        If the ONNX model has something that cannot be carried over.
+    edge_course.runtimes.model_files.ModelError
+        If it is not an ONNX model, or one that ONNX Runtime cannot load.
+
+    Taught in: notebooks/11_structured_pruning.ipynb
+    """
+    if mode not in MODES:
+        raise ValueError(f"expected one of the modes {', '.join(MODES)}, got {mode!r}")
+    with contextlib.suppress(RuntimeError):  # it computes already: a second file, for example
+        one_thread()
+    import keras
+
+    from edge_course.frameworks import onnx_to_keras
+    from edge_course.runtimes import litert
+
+    keras.utils.clear_session()  # it counts tensors, and the file would hold the count
+    return litert.convert(onnx_to_keras.translate(onnx), mode, calibration)
+
+
+def one_thread() -> None:
+    """Let TensorFlow compute with one thread and without oneDNN in this process.
+
+    Raises
+    ------
+    RuntimeError
+        If it has begun to compute already, with the threads that it has.
+    """
+    os.environ.update(TF_ENABLE_ONEDNN_OPTS="0", TF_CPP_MIN_LOG_LEVEL="3")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -1,0 +1,1 @@
+"""Removing weights, and cutting whole channels out of a network."""

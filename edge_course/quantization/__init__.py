@@ -1,0 +1,1 @@
+"""The arithmetic of quantization, in NumPy: scales, ranges, rounding, fixed point, packing."""

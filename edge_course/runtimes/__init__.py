@@ -1,0 +1,1 @@
+"""LiteRT and ONNX Runtime: converting to their files, running them, reading what they hold."""

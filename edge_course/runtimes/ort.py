@@ -1,0 +1,289 @@
+"""ONNX Runtime: exporting to ONNX, quantizing, optimising the graph and running it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from edge_course.runtimes import model_files, onnx_conversion
+from edge_course.runtimes.model_files import ModelError, checked_inputs, checked_threads
+from edge_course.runtimes.onnx_conversion import MODES, export, quantize_model, read_proto
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
+
+__all__ = [
+    "LEVELS", "MODES", "ModelError", "Operator", "Runner", "Tensor", "export", "operator_name",
+    "operators", "optimize_model", "quantize_model", "read_proto", "session",
+]  # fmt: skip
+
+LEVELS = ("none", "basic", "extended", "all")
+_explained = partial(onnx_conversion.explained, runtime="ONNX Runtime")
+
+
+def session(
+    model: bytes | str | os.PathLike,
+    *,
+    threads: int = 1,
+    level: str = "all",
+    save_as: str | os.PathLike | None = None,
+    profile_as: str | os.PathLike | None = None,
+) -> onnxruntime.InferenceSession:
+    """Return ONNX Runtime's own session of a model, on the CPU.
+
+    Parameters
+    ----------
+    model : the content of an ``.onnx`` file, or its path.
+    threads : threads to compute with.
+    level : what the runtime may do to the graph first. "none": nothing; "basic": what
+        holds everywhere, such as folding constants; "extended": fusing operators into ones
+        that only ONNX Runtime has; "all": also changing the layout of activations to one
+        that suits this processor.
+    save_as : where to write the graph that runs; not written if not given.
+    profile_as : how the file begins that ``end_profiling`` writes; no profile if not given.
+
+    Raises
+    ------
+    ModelError
+        If it is not an ONNX model that this runtime can read.
+    ValueError
+        If the threads or the level are not as above.
+
+    Taught in: notebooks/04_pytorch_to_onnx.ipynb
+    """
+    import onnxruntime
+
+    if level not in LEVELS:
+        raise ValueError(f"expected one of the levels {', '.join(LEVELS)}, got {level!r}")
+    levels = onnxruntime.GraphOptimizationLevel
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = checked_threads(threads)
+    options.log_severity_level = 4  # what goes wrong is raised; nothing else is printed
+    options.graph_optimization_level = {
+        "none": levels.ORT_DISABLE_ALL,
+        "basic": levels.ORT_ENABLE_BASIC,
+        "extended": levels.ORT_ENABLE_EXTENDED,
+        "all": levels.ORT_ENABLE_ALL,
+    }[level]
+    if save_as is not None:
+        options.optimized_model_filepath = str(save_as)
+    if profile_as is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile_as)
+    content = model_files.content(model)
+    with _explained(model_files.name(model), "load"):
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+class Runner:
+    """An ONNX model that takes and returns float32, as `litert.Runner` does.
+
+    Parameters
+    ----------
+    model : the content of an ``.onnx`` file, or its path; one input and one output.
+    threads : threads to compute with.
+    level : "none", "basic", "extended" or "all", see `session`.
+
+    Raises
+    ------
+    ModelError
+        If it is not an ONNX model, has several inputs or outputs, takes or returns
+        something else than float32, or an input whose size is open beside the batch.
+
+    Taught in: notebooks/04_pytorch_to_onnx.ipynb
+    """
+
+    def __init__(self, model: bytes | str | os.PathLike, *, threads: int = 1, level: str = "all"):
+        self._name = model_files.name(model)
+        self._session = session(model, threads=threads, level=level)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ModelError(
+                f"{self._name}: expected one input and one output, "
+                f"got {len(inputs)} and {len(outputs)}"
+            )
+        self._input, self._output = inputs[0], outputs[0]
+        if {self._input.type, self._output.type} != {"tensor(float)"}:
+            raise ModelError(
+                f"{self._name}: expected float32 input and output, "
+                f"got {self._input.type} and {self._output.type}"
+            )
+        self.input_dtype = self.output_dtype = np.dtype("float32")
+        self.input_shape = tuple(self._input.shape[1:])
+        if not self._input.shape or not all(isinstance(size, int) for size in self.input_shape):
+            raise ModelError(
+                f"{self._name}: expected an input (n, …) of which only the batch n is open, "
+                f"got the shape {self._input.shape}"
+            )
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """Return the outputs for a batch of inputs, all computed at once.
+
+        Parameters
+        ----------
+        x : float32, shape (n, *input_shape), any n from 1; pictures are (n, 1, 28, 28).
+
+        Returns
+        -------
+        np.ndarray
+            float32, shape (n, …).
+
+        Raises
+        ------
+        ValueError
+            If the dtype or the shape is another one, or there is NaN or infinity.
+        ModelError
+            If the runtime cannot run the model on so many inputs.
+        """
+        x = checked_inputs(x, self.input_shape, "input")
+        with _explained(self._name, f"run {len(x)} inputs through"):
+            return self._session.run(None, {self._input.name: x})[0]
+
+    def scores(self, x: np.ndarray, *, batch: int = 200) -> np.ndarray:
+        """Return what `run` returns, computed a batch at a time so that it fits memory."""
+        starts = range(0, max(1, len(x)), batch)
+        return np.concatenate([self.run(x[i : i + batch]) for i in starts])
+
+    def predict(self, x: np.ndarray, *, batch: int = 200) -> np.ndarray:
+        """Return the most likely class of each input, int64 (n,), in batches that fit memory."""
+        return self.scores(x, batch=batch).argmax(axis=-1)
+
+    def invoker(self, x: np.ndarray) -> Callable[[], None]:
+        """Return a function that only computes, on inputs that are set already: to be timed."""
+        self.run(x)  # says what is wrong, if anything is
+        binding = self._session.io_binding()
+        binding.bind_cpu_input(self._input.name, np.ascontiguousarray(x))
+        binding.bind_output(self._output.name)
+        return partial(self._session.run_with_iobinding, binding)
+
+
+def optimize_model(model: bytes | str | os.PathLike, level: str) -> bytes:
+    """Return the graph that ONNX Runtime really runs, as the content of an ``.onnx`` file.
+
+    With "all" it can suit only the kind of processor that it was made on.
+
+    Parameters
+    ----------
+    model : the content of an ``.onnx`` file, or its path.
+    level : "none", "basic", "extended" or "all", see `session`.
+
+    Raises
+    ------
+    ModelError
+        If it is not an ONNX model that this runtime can read.
+    ValueError
+        If there is no such level.
+
+    Taught in: notebooks/04_pytorch_to_onnx.ipynb
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "optimized.onnx")
+        session(model, level=level, save_as=path)
+        return path.read_bytes()
+
+
+class Tensor(NamedTuple):
+    """One tensor in an ONNX graph.
+
+    Attributes
+    ----------
+    name : as in the file.
+    dtype : as NumPy calls it; empty if unknown.
+    shape : sizes, "n" or another name for one that is open; None if unknown.
+    values : the weights; None for an activation.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...] | None
+    values: np.ndarray | None
+
+    def __str__(self) -> str:
+        kind = "" if self.values is None else "constant "
+        if self.shape is None:
+            return f"{kind}{self.dtype} of unknown shape".strip()
+        return f"{kind}{self.dtype} {'×'.join(map(str, self.shape)) or 'number'}"
+
+
+class Operator(NamedTuple):
+    """One operator in an ONNX graph with the tensors it reads and writes.
+
+    Attributes
+    ----------
+    name : as in the standard; what only ONNX Runtime has begins with "com.microsoft.".
+    inputs, outputs : the tensors, without inputs that are left out.
+    """
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    def __str__(self) -> str:
+        inputs, outputs = (", ".join(map(str, side)) for side in (self.inputs, self.outputs))
+        return f"{self.name:<23} {inputs} → {outputs}"
+
+
+def operators(model: bytes | str | os.PathLike) -> list[Operator]:
+    """Return the operators of an ONNX graph in the order in which they stand in the file.
+
+    Parameters
+    ----------
+    model : the content of an ``.onnx`` file, or its path.
+
+    Raises
+    ------
+    ModelError
+        If it is not an ONNX model that this runtime can read.
+
+    Taught in: notebooks/04_pytorch_to_onnx.ipynb
+    """
+    import onnx
+
+    proto = read_proto(model)
+    session(model, level="none")  # the runtime checks more than the parser does
+    with _explained(model_files.name(model), "list"):
+        graph = onnx.shape_inference.infer_shapes(proto).graph
+        tensors = {t.name: t for t in map(_activation, [*graph.input, *graph.value_info])}
+        tensors |= {t.name: t for t in map(_activation, graph.output)}
+        tensors |= {t.name: t for t in map(_weight, graph.initializer)}
+
+        def known(names: list[str]) -> tuple[Tensor, ...]:
+            # No name stands for an input left out.
+            return tuple(tensors.get(n, Tensor(n, "", None, None)) for n in names if n)
+
+        return [Operator(operator_name(n), known(n.input), known(n.output)) for n in graph.node]
+
+
+def operator_name(node: onnx.NodeProto) -> str:
+    """Return a node's operator, with its domain if it is not one of ONNX itself.
+
+    Taught in: notebooks/04_pytorch_to_onnx.ipynb
+    """
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+
+
+def _activation(value: onnx.ValueInfoProto) -> Tensor:
+    import onnx
+
+    tensor = value.type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if tensor.elem_type else ""
+    if not tensor.HasField("shape"):
+        return Tensor(value.name, dtype, None, None)
+    shape = (
+        d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim
+    )
+    return Tensor(value.name, dtype, tuple(shape), None)
+
+
+def _weight(weight: onnx.TensorProto) -> Tensor:
+    import onnx
+
+    values = onnx.numpy_helper.to_array(weight)
+    return Tensor(weight.name, values.dtype.name, values.shape, values)

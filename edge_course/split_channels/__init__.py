@@ -1,0 +1,1 @@
+"""Dividing the layers of a network by their channels over several workers."""

@@ -1,0 +1,1 @@
+"""Cutting a network in two between its layers: where, by which plan, and at what cost."""
