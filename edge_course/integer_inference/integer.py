@@ -11,7 +11,8 @@ import os
 import numpy as np
 
 from edge_course import data, measure
-from edge_course.integer_inference.integer_operators import COMPUTATIONS, Step
+from edge_course.integer_inference.integer_operators import COMPUTATIONS
+from edge_course.integer_inference.integer_step import Step
 from edge_course.runtimes import litert, model_files, tflite_file
 from edge_course.runtimes.litert import KERNELS
 from edge_course.runtimes.model_files import ModelError

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from edge_course.integer_inference.integer_step import HIGHEST, LOWEST, Step
 from edge_course.networks import layout
 from edge_course.quantization import quant
 from edge_course.quantization.fixed_point import (
@@ -23,105 +23,9 @@ from edge_course.quantization.fixed_point import (
     rescale_once,
     rescale_twice,
 )
-from edge_course.runtimes.model_files import ModelError
-from edge_course.runtimes.tflite_file import Operator, Tensor
+from edge_course.runtimes.tflite_file import Tensor
 
-LOWEST, HIGHEST = -128, 127
 COMPUTATIONS: dict[str, Callable[[Step], np.ndarray]] = {}
-
-
-class Step(NamedTuple):
-    """One operator that is about to be computed.
-
-    Attributes
-    ----------
-    operator : what the file says of it.
-    tensors : of the file.
-    values : index of a tensor → its codes, of all that were computed before.
-    kernels : "default" or "reference".
-
-    Taught in: notebooks/08_integer_only_inference.ipynb
-    """
-
-    operator: Operator
-    tensors: tuple[Tensor, ...]
-    values: dict[int, np.ndarray]
-    kernels: str
-
-    @property
-    def options(self) -> Any:
-        """The operator's settings."""
-        return self.operator.options
-
-    @property
-    def output(self) -> Tensor:
-        """What the file says of the output."""
-        return self.tensors[self.operator.outputs[0]]
-
-    def tensor(self, i: int) -> Tensor:
-        """Return what the file says of an input."""
-        return self.tensors[self.operator.inputs[i]]
-
-    def codes(self, i: int) -> np.ndarray:
-        """Return an input as it is: computed, or a constant of the file."""
-        index = self.operator.inputs[i]
-        return self.values[index] if index in self.values else self.tensors[index].values
-
-    def centred(self, i: int) -> np.ndarray:
-        """Return an input less its zero point, int32."""
-        return self.codes(i).astype(np.int32) - self.tensor(i).zero_points.astype(np.int32)
-
-    def bias(self) -> np.ndarray | int:
-        """Return the third input, int32, or 0 if it is left out."""
-        inputs = self.operator.inputs
-        return self.codes(2) if len(inputs) > 2 and inputs[2] >= 0 else 0
-
-    def scale(self, tensor: Tensor) -> np.ndarray:
-        """Return a scale in the precision in which these kernels compute with it."""
-        return tensor.scales.astype(np.float64 if self.kernels == "reference" else np.float32)
-
-    def product_scale(self) -> np.ndarray:
-        """Return by what a sum of products has to be multiplied: s₀ · s₁ / s_out."""
-        return self.scale(self.tensor(0)) * self.scale(self.tensor(1)) / self.scale(self.output)
-
-    def refusal(self, why: str) -> ModelError:
-        """Return the error that says why this operator cannot be computed."""
-        return ModelError(f"cannot compute {self.operator.name} ({self.output.name}): {why}")
-
-    def rescaled(self, total: np.ndarray, real: np.ndarray, rescale: Callable) -> np.ndarray:
-        """Return sums multiplied by a real number for all or for each channel, as codes.
-
-        Parameters
-        ----------
-        total : int32 or int64.
-        real : in the precision of `scale`.
-        rescale : of `fixed_point`, for the reference kernels.
-        """
-        if self.kernels == "reference":
-            return self.clipped(rescale(total, *_fixed_point(real)))
-        return self.clipped(np.rint(total.astype(np.float32) * real).astype(np.int64))
-
-    def clipped(self, total: np.ndarray) -> np.ndarray:
-        """Return a whole number as a code: plus zero point, within the fused activation's range."""
-        from ai_edge_litert.schema_py_generated import ActivationFunctionType as Fused
-
-        low, high = LOWEST, HIGHEST
-        zero_point = int(self.output.zero_points[0])
-        fused = getattr(self.options, "fusedActivationFunction", Fused.NONE)
-        if fused not in (Fused.NONE, Fused.RELU, Fused.RELU6):
-            raise self.refusal(f"its fused activation {fused} is neither ReLU nor ReLU6")
-        if fused != Fused.NONE:
-            low = max(low, zero_point)
-        if fused == Fused.RELU6:
-            six = np.float32(6) / self.output.scales[0]
-            high = min(high, zero_point + math.floor(six + 0.5))
-        return np.clip(total + zero_point, low, high).astype(np.int8)
-
-
-def _fixed_point(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    pairs = [quantize_multiplier(float(r)) for r in np.ravel(real)]
-    multipliers, shifts = np.array(pairs, np.int64).T
-    return multipliers, shifts
 
 
 def computes(name: str) -> Callable:

@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_course.quantization import quant
 from edge_course.runtimes import model_files
+from edge_course.runtimes.batches import BatchRunner
 from edge_course.runtimes.litert_conversion import MODES, convert
 from edge_course.runtimes.model_files import ModelError, checked_inputs, checked_threads
 
@@ -118,7 +119,7 @@ def outputs(
         return {d["index"]: made.get_tensor(d["index"]) for d in made.get_output_details()}
 
 
-class Runner:
+class Runner(BatchRunner):
     """A TFLite model that takes and returns real numbers, whatever it computes in.
 
     Parameters
@@ -199,15 +200,6 @@ class Runner:
         if self.output_dtype == np.int8:
             return quant.dequantize(y, *self._output["quantization"])
         return y
-
-    def scores(self, x: np.ndarray, *, batch: int = 200) -> np.ndarray:
-        """Return what `run` returns, computed a batch at a time so that it fits memory."""
-        starts = range(0, max(1, len(x)), batch)
-        return np.concatenate([self.run(x[i : i + batch]) for i in starts])
-
-    def predict(self, x: np.ndarray, *, batch: int = 200) -> np.ndarray:
-        """Return the most likely class of each input, int64 (n,), in batches that fit memory."""
-        return self.scores(x, batch=batch).argmax(axis=-1)
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Return real-valued inputs in the model's own input type."""

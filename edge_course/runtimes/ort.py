@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from edge_course.runtimes import model_files, onnx_conversion
+from edge_course.runtimes.batches import BatchRunner
 from edge_course.runtimes.model_files import ModelError, checked_inputs, checked_threads
 from edge_course.runtimes.onnx_conversion import MODES, export, quantize_model, read_proto
 
@@ -82,7 +83,7 @@ def session(
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-class Runner:
+class Runner(BatchRunner):
     """An ONNX model that takes and returns float32, as `litert.Runner` does.
 
     Parameters
@@ -145,15 +146,6 @@ class Runner:
         x = checked_inputs(x, self.input_shape, "input")
         with _explained(self._name, f"run {len(x)} inputs through"):
             return self._session.run(None, {self._input.name: x})[0]
-
-    def scores(self, x: np.ndarray, *, batch: int = 200) -> np.ndarray:
-        """Return what `run` returns, computed a batch at a time so that it fits memory."""
-        starts = range(0, max(1, len(x)), batch)
-        return np.concatenate([self.run(x[i : i + batch]) for i in starts])
-
-    def predict(self, x: np.ndarray, *, batch: int = 200) -> np.ndarray:
-        """Return the most likely class of each input, int64 (n,), in batches that fit memory."""
-        return self.scores(x, batch=batch).argmax(axis=-1)
 
     def invoker(self, x: np.ndarray) -> Callable[[], None]:
         """Return a function that only computes, on inputs that are set already: to be timed."""
