@@ -8,7 +8,7 @@ import pytest
 from edge_course import data, measure
 from edge_course.compression import budget, compress, tflite_slim
 from edge_course.compression.budget import Budget, Measured
-from edge_course.compression.recipes_compress import CONTROLS, FILES, PREDICTIONS, STEPS
+from edge_course.compression.recipes_compress import CONTROLS, CUT, FILES, PREDICTIONS, STEPS
 from edge_course.runtimes import litert
 
 
@@ -63,7 +63,7 @@ def test_the_last_step_is_what_the_files_predict(test_set) -> None:
         np.testing.assert_array_equal(row, litert.Runner(data.read(name)).predict(test_set[0]))
 
 
-@pytest.mark.parametrize("name", [PREDICTIONS, STEPS, CONTROLS])
+@pytest.mark.parametrize("name", [PREDICTIONS, STEPS, CONTROLS, CUT])
 def test_predictions_are_of_the_three_seeds_and_no_guesses(name: str, test_set) -> None:
     for classes in compress.predictions(name).values():
         assert (classes.shape, classes.dtype) == ((3, 10000), np.uint8)

@@ -21,6 +21,7 @@ class Made(NamedTuple):
 
     pipelines: list  # of two seeds, the first one twice
     without_teacher: Any
+    cut: Any  # the first one out of a network with twice its channels
     fake_and_real: dict[bool, tuple[np.ndarray, np.ndarray]]  # with or without pool
 
 
@@ -33,22 +34,24 @@ def make() -> Made:
         made = Made(
             [small(seed, teacher, call) for seed in (3, 3, 4)],
             small(3, None, call),
+            small(3, teacher, call, keep=0.5),
             {pool: fake_and_real(pool, call) for pool in (False, True)},
         )
     assert all((before[name] == w).all() for name, w in teacher.state_dict().items())
     return made
 
 
-def small(seed: int, teacher, call):
-    """Run the pipeline on a small scale."""
+def small(seed: int, teacher, call, keep: float = 1.0):
+    """Run the pipeline on a small scale, for the same network whatever is kept of it."""
     import torch
 
     from edge_course.compression import pipeline
     from edge_course.networks import students
 
     torch.manual_seed(seed)
-    student = students.student(4, [(6, 3), (6, 1)], pool=False)
-    settings = {"epochs": 2, "fine_epochs": 1}
+    stem, first, second = (round(n / keep) for n in (4, 6, 6))
+    student = students.student(stem, [(first, 3), (second, 1)], pool=False)
+    settings = {"epochs": 2, "fine_epochs": 1, "keep": keep}
     return pipeline.compress(student, teacher, *pictures(640), call, **settings)
 
 
@@ -113,6 +116,14 @@ def test_the_product_is_the_fine_tuned_network_in_fewer_bytes(made: Made) -> Non
     ]  # fmt: skip
 
 
+def test_a_network_cut_on_the_way_is_the_student_in_shape(made: Made) -> None:
+    cut, direct = (tflite_file.read(m.file) for m in (made.cut, made.pipelines[0]))
+    assert [o.name for o in cut.operators] == [o.name for o in direct.operators]
+    assert [t.shape for t in cut.tensors] == [t.shape for t in direct.tensors]
+    x, y = pictures(640)
+    assert np.mean(litert.Runner(made.cut.file).predict(x) == y) > 0.3  # chance is 0.1
+
+
 def misuse(what: str) -> None:
     from edge_course.compression import pipeline
     from edge_course.networks import students, torch_models
@@ -129,6 +140,10 @@ def misuse(what: str) -> None:
             settings["epochs"] = 0
         case "no epoch with rounding":
             settings["fine_epochs"] = 0
+        case "nothing kept":
+            settings["keep"] = 0.0
+        case "one epoch around a cut":
+            settings["keep"] = 0.5
         case "uint8 pictures":
             images = (255 * images).astype(np.uint8)
         case "too few labels":
@@ -147,6 +162,8 @@ def misuse(what: str) -> None:
         ("a teacher in training mode", ValueError, "teacher is in training mode"),
         ("no epoch", ValueError, "at least 1 epoch, got 0"),
         ("no epoch with rounding", ValueError, "at least 1 epoch, got 0"),
+        ("nothing kept", ValueError, "above 0 and at most 1, got 0.0"),
+        ("one epoch around a cut", ValueError, "at least 2 epochs"),
         ("uint8 pictures", ValueError, "expected pictures float32"),
         ("too few labels", ValueError, "expected 64 integer labels"),
     ],

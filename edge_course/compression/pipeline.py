@@ -1,8 +1,9 @@
 """The techniques of this part in one pipeline: from a student to one small int8 LiteRT file.
 
-Taught by a larger network (`distill`), trained on with the rounding it will run with (`qat`),
-exported with the very numbers that were trained, and freed of what the runtime does not need
-(`tflite_slim`). `python -m edge_course.compression.compress --out FILE` runs it.
+Taught by a larger network (`distill`), on request cut to fewer channels halfway (`structured`),
+trained on with the rounding it will run with (`qat`), exported with the very numbers that were
+trained, and freed of what the runtime does not need (`tflite_slim`).
+`python -m edge_course.compression.compress --out FILE` runs it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from edge_course.compression import tflite_slim
 from edge_course.distillation import distill
 from edge_course.frameworks import in_tensorflow
 from edge_course.networks import torch_training
+from edge_course.pruning import structured, structured_choice
 from edge_course.quantization_aware import qat
 from edge_course.runtimes import ort
 
 EPOCHS, RATE = 40, 0.02  # under the teacher, in real numbers
 FINE_EPOCHS, FINE_RATE = 6, 2e-3  # under the teacher, rounded
 TEMPERATURE, SOFT_SHARE = 2.0, 0.5  # of the teacher
+IMPORTANCE = "taylor"  # of channels, if some are to go
 CALIBRATION = 500  # pictures for the first ranges
 
 
@@ -51,6 +54,7 @@ def compress(
     *,
     epochs: int = EPOCHS,
     fine_epochs: int = FINE_EPOCHS,
+    keep: float = 1.0,
 ) -> Compressed:
     """Train a student under a teacher, and return it as one small int8 LiteRT file.
 
@@ -58,19 +62,22 @@ def compress(
 
     Parameters
     ----------
-    student : as `students.student` builds it; it is trained in place.
+    student : as `students.student` builds it; it is trained in place, as long as it is whole.
     teacher : a trained network, in evaluation mode; None to train with the labels only.
     images : float32 (n, 28, 28, 1) from 0 to 1, at least one.
     labels : integer classes (n,).
     call : calls a function in a process for TensorFlow, see `process.another`.
     epochs : of the student in real numbers.
     fine_epochs : of the student with rounding.
+    keep : share of the channels that stay, above 0. Below 1, the least important ones are cut
+        out of every layer after half of the epochs, and a smaller network is trained on.
 
     Raises
     ------
     ValueError
-        If pictures or labels are of another shape or dtype, there is no epoch, or the teacher
-        is in training mode.
+        If pictures or labels are of another shape or dtype, there is no epoch (or a single one
+        where channels are to go in the middle), the share is not as above, or the teacher is
+        in training mode.
     TypeError
         If the student is another network than `students.student` builds.
 
@@ -79,10 +86,19 @@ def compress(
     qat.QuantizedNetwork(student)  # refuses other networks before time is spent
     if min(epochs, fine_epochs) < 1:
         raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
+    if not 0 < keep <= 1:
+        raise ValueError(f"expected a share of channels to keep above 0 and at most 1, got {keep}")
+    if keep < 1 and epochs < 2:
+        raise ValueError("expected at least 2 epochs, one before the cut and one after it, got 1")
     lesson = torch_training.label_loss
     if teacher is not None:
         lesson = distill.Distillation(teacher, TEMPERATURE, SOFT_SHARE)
     settings = {"loss": lesson, "augment": True}
+    if keep < 1:
+        torch_training.fit(student, images, labels, epochs=epochs // 2, rate=RATE, **settings)
+        importances = structured_choice.group_importance(student, IMPORTANCE, images, labels)
+        student = structured.cut(student, structured_choice.keep_share(importances, keep))
+        epochs -= epochs // 2
     torch_training.fit(student, images, labels, epochs=epochs, rate=RATE, **settings)
     quantized = qat.QuantizedNetwork(student).calibrate(images[:CALIBRATION])
     template = call(in_tensorflow.litert_file, ort.export(student), "int8", images[:CALIBRATION])
