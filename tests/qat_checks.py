@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edge_course import data, recipes
-from edge_course.networks import batch_norm, torch_models
+from edge_course.networks import batch_norm, torch_models, torch_training
 from edge_course.quantization import quant
 from edge_course.quantization_aware import qat
 from edge_course.quantization_aware.qat_export import Step
@@ -55,7 +55,8 @@ def before_and_after() -> tuple[np.ndarray, Trained, Trained]:
     """Scores of the real network, and the one with 4-bit weights before and after an epoch."""
     network = fresh(4)
     before = described(network)
-    qat.fine_tune(network, *pictures("train"), epochs=1)
+    torch.manual_seed(0)
+    torch_training.fit(network, *pictures("train"), epochs=1, rate=1e-3)
     return qat.scores(real(), pictures("test")[0]), before, described(network)
 
 
@@ -145,7 +146,7 @@ def statistics_and_original_after_training() -> tuple[bool, bool]:
     model = torch_models.trained_depthwise_cnn()
     before = {name: t.clone() for name, t in model.state_dict().items()}
     network = qat.QuantizedNetwork(model, 4).calibrate(pictures("train", 64)[0])
-    qat.fine_tune(network, *pictures("train", 256), epochs=1)
+    torch_training.fit(network, *pictures("train", 256), epochs=1, rate=1e-3)
     stem, kept = network.stem.norm, before["stem.norm.running_mean"]
     same = all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
     moved = not torch.equal(network.stem.layer.weight, model.stem.conv.weight)
@@ -182,14 +183,10 @@ def misuse(what: str) -> None:
             fresh(8).set_bits({"steam": 4})
         case "no range":
             qat.scores(qat.QuantizedNetwork(real()), images)
-        case "no range to train":
-            qat.fine_tune(qat.QuantizedNetwork(real()), images, labels)
         case "no range to export":
             qat.export(qat.QuantizedNetwork(real()))
         case "training mode":
             qat.scores(fresh(8).train(), images)
-        case "no epoch":
-            qat.fine_tune(network, images, labels, epochs=0)
         case "uint8 pictures":
             qat.scores(network, data.fashion_mnist("test").images[:8])
         case "channels first":
@@ -199,7 +196,7 @@ def misuse(what: str) -> None:
         case "NaN":
             qat.scores(network, images * np.float32(np.nan))
         case "too few labels":
-            qat.fine_tune(network, images, labels[:-1])
+            qat.sensitivity(network, images, labels[:-1], (4,))
         case "one-hot labels":
             qat.sensitivity(network, images, np.eye(10)[labels], (4,))
         case "template":

@@ -66,7 +66,7 @@ def fit(
     ValueError
         If pictures or labels are of another shape or dtype, or there is no epoch.
 
-    Taught in: notebooks/10_pruning_weights_and_activations.ipynb
+    Taught in: notebooks/09_quantization_aware_training.ipynb
     """
     x, y = as_tensor(images), as_labels(labels, len(images))
     if epochs < 1:

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from edge_course.networks.torch_training import BATCH, as_labels, as_tensor, one_thread, scores
+from edge_course.networks.torch_training import as_labels, scores
 from edge_course.quantization_aware.qat_export import export
 from edge_course.quantization_aware.qat_network import (
     QuantizedBlock,
@@ -25,65 +25,8 @@ from edge_course.runtimes import litert
 
 __all__ = [
     "FakeQuantize", "QuantizedBlock", "QuantizedLayer", "QuantizedNetwork", "Range", "export",
-    "fake_quantize", "fine_tune", "folded", "recovered", "scores", "sensitivity",
+    "fake_quantize", "folded", "recovered", "scores", "sensitivity",
 ]  # fmt: skip
-
-EPOCHS = 2
-RATE = 1e-3  # of the first step; it falls to 0 along half a cosine
-
-
-def fine_tune(
-    network: QuantizedNetwork,
-    images: np.ndarray,
-    labels: np.ndarray,
-    *,
-    epochs: int = EPOCHS,
-    rate: float = RATE,
-    seed: int = 0,
-) -> list[float]:
-    """Train a calibrated network on; return the loss of every batch.
-
-    Adam, with a learning rate that falls along half a cosine to 0. The network is changed in
-    place, and its ranges follow the batches; afterwards it is in evaluation mode.
-
-    Parameters
-    ----------
-    network : calibrated.
-    images : float32 (n, 28, 28, 1) from 0 to 1.
-    labels : integer classes (n,).
-    epochs : how often to go through all pictures, at least 1.
-    rate : the learning rate of the first step.
-    seed : of the order of the pictures.
-
-    Raises
-    ------
-    ValueError
-        If pictures or labels are of another shape or dtype, the network was not calibrated,
-        or there is no epoch.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
-    """
-    x, y = as_tensor(images), as_labels(labels, len(images))
-    if epochs < 1:
-        raise ValueError(f"expected at least 1 epoch, got {epochs}")
-    network(x[:1])  # says so if it was not calibrated
-    torch.manual_seed(seed)
-    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
-    count = epochs * -(-len(x) // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, count)
-    batches = [chosen for _ in range(epochs) for chosen in torch.randperm(len(x)).split(BATCH)]
-    losses = []
-    network.train()
-    with one_thread():
-        for chosen in tqdm(batches, desc="fine-tuning"):
-            loss = functional.cross_entropy(network(x[chosen]), y[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            losses.append(loss.item())
-    network.eval()
-    return losses
 
 
 def sensitivity(
@@ -97,7 +40,8 @@ def sensitivity(
     Parameters
     ----------
     network : calibrated.
-    images, labels : as of `fine_tune`: training pictures, so that the test set stays unseen.
+    images, labels : as of `torch_training.fit`; training pictures, so that no test picture
+        has a say in the choice.
     choices : bits to try, each 2 to 8.
 
     Returns
