@@ -11,6 +11,7 @@ that cannot be done, it says why.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import itertools
 import os
@@ -203,9 +204,12 @@ def _print(title: str, transfers: Iterator[Transfer]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print predicted and measured times of both emulations, or why one could not be used."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["--serve"]:
-        print(Acknowledger(arguments[1]).address, flush=True)
+    parser = argparse.ArgumentParser(
+        prog="python -m edge_course.nodes.link_check", description=main.__doc__
+    )
+    parser.add_argument("--serve", metavar="HOST", help="only answer: the check starts this itself")
+    if (host := parser.parse_args(arguments).serve) is not None:
+        print(Acknowledger(host).address, flush=True)
         sys.stdin.read()  # until whoever started this is gone
         return 0
     _print("Emulated link", through_link())
