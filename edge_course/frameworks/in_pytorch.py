@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 NETWORKS = ("seed_cnn", "depthwise_cnn")
-BATCH = 200  # pictures computed at once, so that what is between the layers fits memory
 
 
 def weights(network: str) -> dict[str, np.ndarray]:
@@ -53,15 +52,13 @@ def scores(network: str, x: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there is no such network.
+        If there is no such network, or the pictures are of another shape or dtype.
 
     Taught in: notebooks/05_crossing_frameworks.ipynb
     """
-    import torch
+    from edge_course.networks import torch_training
 
-    model = _trained(network)
-    with torch.inference_mode():
-        return torch.cat([model(part) for part in torch.tensor(x).split(BATCH)]).numpy()
+    return torch_training.scores(_trained(network), x.transpose(0, 2, 3, 1))
 
 
 def activations(network: str, x: np.ndarray) -> dict[str, np.ndarray]:
