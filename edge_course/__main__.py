@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options, for_jupyter = parser.parse_known_args(arguments)
     failed = False
-    for component in environment.report():
+    for component in environment.components():
         print(component, flush=True)
         failed |= bool(component.problem)
     if options.check:

@@ -13,8 +13,8 @@ import json
 import os
 import pkgutil
 import sys
+import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,27 +22,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "data"
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 
-CLASS_NAMES = (
-    "T-shirt", "trouser", "pullover", "dress", "coat",
-    "sandal", "shirt", "sneaker", "bag", "ankle boot",
-)  # fmt: skip
-
 
 class DataError(Exception):
     """A data file is missing or is not the one the course was made with."""
-
-
-class LabelledImages(NamedTuple):
-    """Pictures with their classes.
-
-    Attributes
-    ----------
-    images : uint8, shape (n, 28, 28), 0 is the background.
-    labels : uint8, shape (n,), an index into `CLASS_NAMES`.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
 
 
 def manifest() -> dict[str, dict]:
@@ -116,104 +98,21 @@ def read(name: str) -> bytes:
     return _checked(name, content, files[name])
 
 
-def _arrays(content: bytes) -> LabelledImages:
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return LabelledImages(arrays["images"], arrays["labels"])
+def npz(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return an .npz file. NumPy's own would use zlib, whose bytes differ between versions."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_BZIP2) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, so that the bytes stay the same
+            info.compress_type = zipfile.ZIP_BZIP2
+            info.create_system = 3  # else Windows and Linux write different headers
+            archive.writestr(info, member.getvalue())
+    return file.getvalue()
 
 
-def fashion_mnist(split: str) -> LabelledImages:
-    """Return Fashion-MNIST pictures of clothes with their classes.
-
-    Parameters
-    ----------
-    split : "train" is 10,000 training images, 1,000 of each class; "test" is the
-        official test set of 10,000; "rest" is the other 50,000 training images, which
-        are downloaded once (31 MB) and kept in the user's cache.
-
-    Returns
-    -------
-    LabelledImages
-        images uint8 (n, 28, 28), labels uint8 (n,).
-
-    Raises
-    ------
-    DataError
-        If a file is missing or altered, or the download failed.
-    ValueError
-        If there is no such split.
-
-    Taught in: notebooks/02_train_a_cnn.ipynb
-    """
-    if split not in ("train", "test", "rest"):
-        raise ValueError(f'expected the split "train", "test" or "rest", got {split!r}')
-    if split == "rest":
-        from edge_course import download  # only here: it needs the network
-
-        images, labels = download.fashion_mnist("train")
-        kept = first_of_each_class(labels, 1000)
-        rest = np.setdiff1d(np.arange(len(labels)), kept)
-        return LabelledImages(images[rest], labels[rest])
-    return _arrays(read(f"fashion_mnist_{split}.npz"))
-
-
-def preprocess(images: np.ndarray) -> np.ndarray:
-    """Return pictures as the networks of this course want them.
-
-    Parameters
-    ----------
-    images : uint8, shape (n, 28, 28), values 0 to 255.
-
-    Returns
-    -------
-    np.ndarray
-        float32, shape (n, 28, 28, 1), values 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If the dtype or the shape is another one.
-
-    Taught in: notebooks/02_train_a_cnn.ipynb
-    """
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
-        raise ValueError(
-            f"expected uint8 pictures of shape (n, 28, 28), got {images.dtype} {images.shape}"
-        )
-    return images[..., np.newaxis].astype(np.float32) / 255
-
-
-def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
-    """Return the sorted indices of the first ``count`` examples of every class.
-
-    Parameters
-    ----------
-    labels : integer classes, shape (n,).
-    count : examples wanted of each class.
-
-    Returns
-    -------
-    np.ndarray
-        int64 indices, in the order of the data set.
-
-    Raises
-    ------
-    ValueError
-        If a class has fewer examples than that, or ``count`` is not positive.
-
-    Taught in: notebooks/03_keras_to_litert.ipynb
-    """
-    labels = np.asarray(labels)
-    classes, sizes = np.unique(labels, return_counts=True)
-    if count < 1 or not len(classes) or sizes.min() < count:
-        raise ValueError(
-            f"expected at least 1 and at most {sizes.min(initial=len(labels))} "
-            f"examples of each class, got {count}"
-        )
-    return np.sort(np.concatenate([np.flatnonzero(labels == c)[:count] for c in classes]))
-
-
-def write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: to a temporary file first, which is then renamed.
 
     Taught in: notebooks/03_keras_to_litert.ipynb
@@ -246,18 +145,18 @@ def rebuild(names: list[str], *, accept: bool) -> bool:
                 sha256 = hashlib.sha256(content).hexdigest()
                 files[name] = {"bytes": len(content), "sha256": sha256, "recipe": recipe}
             try:
-                write(FOLDER / name, _checked(name, content, files[name]))
+                write_whole(FOLDER / name, _checked(name, content, files[name]))
                 print(f"[OK]   {name} {files[name]['sha256']}")
             except DataError as error:
                 same = False
                 print(f"[FAIL] the recipe {recipe} gave another file: {error}")
         if accept:
             content = json.dumps({"version": MANIFEST_VERSION, "files": files}, indent=2) + "\n"
-            write(FOLDER / MANIFEST, content.encode())
+            write_whole(FOLDER / MANIFEST, content.encode())
     return same
 
 
-def verify() -> list[tuple[str, str]]:
+def check_all() -> list[tuple[str, str]]:
     """Return (name, problem) for every file of the manifest; the problem is empty if it is right.
 
     Taught in: notebooks/00_start_here.ipynb
@@ -287,7 +186,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.rebuild is not None:
             return 0 if rebuild(options.rebuild, accept=options.accept) else 1
-        report = verify()
+        report = check_all()
     except DataError as error:
         print(f"[FAIL] {error}")
         return 1

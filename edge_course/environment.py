@@ -43,7 +43,7 @@ class Component(NamedTuple):
         return f"{mark} {self.name}: {text}"
 
 
-def report() -> Iterator[Component]:
+def components() -> Iterator[Component]:
     """Yield the state of Python, every runtime, the memory and every data file.
 
     Taught in: notebooks/00_start_here.ipynb
@@ -106,7 +106,7 @@ def _memory() -> Component:
 
 def _data() -> Iterator[Component]:
     try:
-        files = data.verify()
+        files = data.check_all()
     except data.DataError as error:
         yield Component("data", str(error))
         return

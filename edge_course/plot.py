@@ -47,7 +47,7 @@ def use_style() -> None:
     )
 
 
-def show(figure: Figure, description: str) -> None:
+def draw(figure: Figure, description: str) -> None:
     """Display a figure and, below it, the sentence that says what it shows.
 
     The sentence is the picture's alternative text too, for readers who cannot see it.
@@ -80,7 +80,7 @@ def show(figure: Figure, description: str) -> None:
     display({"text/markdown": f"*{description}*", "text/plain": description}, raw=True)
 
 
-def pictures(
+def picture_grid(
     images: np.ndarray, titles: Sequence[str] = (), *, columns: int = 8, colours: Sequence[str] = ()
 ) -> Figure:
     """Draw a grid of grey pictures, each with a title.
@@ -95,7 +95,7 @@ def pictures(
     Returns
     -------
     Figure
-        To be handed to `show`.
+        To be handed to `draw`.
 
     Taught in: notebooks/00_start_here.ipynb
     """

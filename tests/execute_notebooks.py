@@ -28,7 +28,7 @@ def execute(path: Path) -> None:
     client.execute()
     clean(notebook)
     nbformat.validate(notebook)
-    data.write(path, (nbformat.writes(notebook) + "\n").encode())
+    data.write_whole(path, (nbformat.writes(notebook) + "\n").encode())
     save_readme_picture(notebook, path.parent / "readme_picture.png")
 
 
@@ -47,7 +47,7 @@ def save_readme_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Save the picture that the README shows: the one of the cell with that tag."""
     for cell in notebook.cells:
         if "readme-picture" in cell.metadata.get("tags", []):
-            data.write(path, base64.b64decode(cell.outputs[0].data["image/png"]))
+            data.write_whole(path, base64.b64decode(cell.outputs[0].data["image/png"]))
 
 
 def _lasting(output: nbformat.NotebookNode) -> bool:

@@ -203,7 +203,7 @@ def record(measured: dict[Path, tuple[float, int]]) -> None:
         seconds, mebibytes = max(1, round(seconds)), round(peak / 2**20, -1)
         text = path.read_text(encoding="utf-8")
         line = f"**Time:** ~{seconds:.0f} s · **Peak memory:** ~{mebibytes:.0f} MiB"
-        data.write(path, MEASURED.sub(line, text).encode())
+        data.write_whole(path, MEASURED.sub(line, text).encode())
         row = rf"(\| \[[^]]*\]\(notebooks/{path.name}\) \|[^|]*\|)[^|]*\|[^|]*\|"
         readme = re.sub(row, rf"\1 {seconds:.0f} s | {mebibytes:.0f} MiB |", readme)
-    data.write(readme_path, readme.encode())
+    data.write_whole(readme_path, readme.encode())

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course import data
+from edge_course import data, fashion_mnist
 
 NAME = "seed_cnn_int8.tflite"
 
@@ -31,7 +31,7 @@ def test_every_file_has_its_hash_and_its_line_in_the_data_sheet() -> None:
     files = data.manifest()
     kept = {p.name for p in data.FOLDER.iterdir() if not p.name.startswith(".")}
     assert kept == {"README.md", data.MANIFEST, *files}
-    assert data.verify() == [(name, "") for name in files]
+    assert data.check_all() == [(name, "") for name in files]
     for name, entry in files.items():
         assert name in sheet
         assert entry["sha256"] in sheet, f"data/README.md has another hash for {name}"
@@ -106,7 +106,7 @@ def test_rebuild_refuses_another_hash_and_keeps_the_old_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     before = (folder / NAME).read_bytes()
-    monkeypatch.setattr("edge_course.recipes.seed_cnn", lambda: {NAME: b"other"})
+    monkeypatch.setattr("edge_course.recipes.networks.make_seed_cnn", lambda: {NAME: b"other"})
     assert data.main(["--rebuild", NAME]) == 1
     assert "gave another file" in capsys.readouterr().out
     assert (folder / NAME).read_bytes() == before
@@ -130,13 +130,13 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Path, "replace", full_disk)
     with pytest.raises(OSError, match="no space"):
-        data.write(path, b"new")
+        data.write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_sets_are_what_the_data_sheet_says() -> None:
-    train, test = data.fashion_mnist("train"), data.fashion_mnist("test")
+    train, test = fashion_mnist.load("train"), fashion_mnist.load("test")
     for part in (train, test):
         assert part.images.shape == (10_000, 28, 28)
         assert part.images.dtype == part.labels.dtype == np.uint8
@@ -148,7 +148,7 @@ def test_sets_are_what_the_data_sheet_says() -> None:
 
 def test_labels_belong_to_the_images() -> None:
     """A nearest-centroid classifier, a reference that knows nothing of this package."""
-    train, test = data.fashion_mnist("train"), data.fashion_mnist("test")
+    train, test = fashion_mnist.load("train"), fashion_mnist.load("test")
     centroids = np.stack([train.images[train.labels == c].mean(axis=0) for c in range(10)])
     distances = ((test.images[:1000, None] - centroids) ** 2).sum(axis=(2, 3))
     assert np.mean(distances.argmin(axis=1) == test.labels[:1000]) > 0.6
@@ -156,7 +156,7 @@ def test_labels_belong_to_the_images() -> None:
 
 def test_unknown_split() -> None:
     with pytest.raises(ValueError, match="'all'"):
-        data.fashion_mnist("all")
+        fashion_mnist.load("all")
 
 
 def test_download_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ def test_download_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("pooch.retrieve", offline)
     with pytest.raises(data.DataError, match=r"could not download .*no route to host"):
-        data.fashion_mnist("rest")
+        fashion_mnist.load("rest")
 
 
 def test_package_of_the_original_files_is_read(
@@ -176,7 +176,7 @@ def test_package_of_the_original_files_is_read(
     images = np.arange(len(labels), dtype=np.uint32).view(np.uint8).reshape(-1, 2, 2)
     (tmp_path / "package.deb").write_bytes(_debian_package({"train": (images, labels)}))
     monkeypatch.setattr("pooch.retrieve", lambda *_, **__: tmp_path / "package.deb")
-    rest = data.fashion_mnist("rest")
+    rest = fashion_mnist.load("rest")
     expected = np.flatnonzero(np.arange(len(labels)) % 1002 >= 1000)
     assert np.array_equal(rest.images, images[expected])
     assert np.array_equal(rest.labels, labels[expected])
@@ -204,7 +204,7 @@ def _debian_package(parts: dict[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
 
 def test_preprocess() -> None:
     images = np.arange(784, dtype=np.uint32).astype(np.uint8).reshape(1, 28, 28)
-    x = data.preprocess(images)
+    x = fashion_mnist.preprocess(images)
     assert x.shape == (1, 28, 28, 1)
     assert x.dtype == np.float32
     assert np.array_equal(np.round(x[..., 0] * 255).astype(np.uint8), images)
@@ -216,7 +216,7 @@ def test_preprocess() -> None:
 )
 def test_preprocess_refuses(images: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"expected uint8 pictures of shape \(n, 28, 28\), got"):
-        data.preprocess(images)
+        fashion_mnist.preprocess(images)
 
 
 @given(arrays(np.uint8, st.integers(1, 30), elements=st.integers(0, 2)), st.integers(1, 5))
@@ -224,19 +224,19 @@ def test_first_of_each_class(labels: np.ndarray, count: int) -> None:
     sizes = np.unique(labels, return_counts=True)[1]
     if sizes.min() < count:
         with pytest.raises(ValueError, match=f"at most {sizes.min()} examples of each class"):
-            data.first_of_each_class(labels, count)
+            fashion_mnist.first_of_each_class(labels, count)
         return
     kept, taken = [], {}  # by hand, one label after the other
     for index, label in enumerate(labels.tolist()):
         taken[label] = taken.get(label, 0) + 1
         if taken[label] <= count:
             kept.append(index)
-    assert data.first_of_each_class(labels, count).tolist() == kept
+    assert fashion_mnist.first_of_each_class(labels, count).tolist() == kept
 
 
 def test_first_of_no_class() -> None:
     with pytest.raises(ValueError, match="expected at least 1"):
-        data.first_of_each_class(np.array([], np.uint8), 1)
+        fashion_mnist.first_of_each_class(np.array([], np.uint8), 1)
 
 
 def test_manifest_names_recipes_that_exist() -> None:

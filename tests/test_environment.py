@@ -12,7 +12,7 @@ from edge_course import data, environment
 
 @pytest.fixture(scope="module")
 def components() -> dict[str, environment.Component]:
-    return {c.name: c for c in environment.report()}
+    return {c.name: c for c in environment.components()}
 
 
 def test_everything_is_reported(components) -> None:
@@ -71,7 +71,7 @@ def test_check_ends_with_exit_code_1_on_a_failure(
 
 
 def test_opening_hands_other_options_to_jupyterlab(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "report", lambda: iter(()))
+    monkeypatch.setattr(environment, "components", lambda: iter(()))
     started = []
 
     class Done:

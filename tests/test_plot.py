@@ -18,7 +18,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict, dict]]:
 
 def test_sentence_is_caption_and_alternative_text(shown) -> None:
     figure = plt.figure()
-    plot.show(figure, "Two lines cross at one point.")
+    plot.draw(figure, "Two lines cross at one point.")
     (picture, metadata), (caption, _) = shown
     assert picture["image/png"].startswith(b"\x89PNG")
     assert metadata["image/png"]["alt"] == "Two lines cross at one point."
@@ -29,19 +29,19 @@ def test_sentence_is_caption_and_alternative_text(shown) -> None:
 @pytest.mark.parametrize("description", ["", "A figure.", "a plot of accuracy against bits"])
 def test_no_sentence_no_figure(shown, description: str) -> None:
     with pytest.raises(ValueError, match="needs a full sentence"):
-        plot.show(plt.figure(), description)
+        plot.draw(plt.figure(), description)
     plt.close("all")
     assert not shown
 
 
 def test_same_picture_same_bytes(shown) -> None:
     for _ in range(2):
-        plot.show(plot.pictures(np.eye(3)[None]), "A diagonal line of three squares.")
+        plot.draw(plot.picture_grid(np.eye(3)[None]), "A diagonal line of three squares.")
     assert shown[0][0]["image/png"] == shown[2][0]["image/png"]
 
 
 def test_pictures_grid() -> None:
-    figure = plot.pictures(np.zeros((5, 2, 2)), list("abcde"), columns=3, colours=["red"] * 5)
+    figure = plot.picture_grid(np.zeros((5, 2, 2)), list("abcde"), columns=3, colours=["red"] * 5)
     titles = [axis.get_title() for axis in figure.axes]
     plt.close(figure)
     assert titles == [*"abcde", ""]
@@ -58,7 +58,7 @@ def test_pictures_grid() -> None:
 )
 def test_pictures_refuse(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        plot.pictures(**arguments)
+        plot.picture_grid(**arguments)
 
 
 def test_colours_differ_in_lightness_too() -> None:

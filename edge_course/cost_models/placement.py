@@ -204,7 +204,7 @@ class Place:
             raise ValueError(f"expected busy to be a share from 0 to below 1, got {self.busy}")
 
 
-class Latency(NamedTuple):
+class ModelledLatency(NamedTuple):
     """Where the time goes: seconds to compute, to transfer and in the queue."""
 
     compute: float | np.ndarray
@@ -217,7 +217,7 @@ class Latency(NamedTuple):
         return self.compute + self.transfer + self.queue
 
 
-def latency(place: Place, macs: float, num_bytes: float) -> Latency:
+def modelled_latency(place: Place, macs: float, num_bytes: float) -> ModelledLatency:
     """Return how long a place takes from having the data to having the answer at the device.
 
     Compute + transfer + queue, where the queue is that of `queue_wait`.
@@ -238,7 +238,7 @@ def latency(place: Place, macs: float, num_bytes: float) -> Latency:
     _check(macs=macs)
     compute = macs / place.macs_per_second
     queue = compute * place.busy / (1 - place.busy)
-    return Latency(compute, transfer_time(num_bytes, place.bandwidth, place.rtt), queue)
+    return ModelledLatency(compute, transfer_time(num_bytes, place.bandwidth, place.rtt), queue)
 
 
 def fastest(places: Sequence[Place], macs: float, num_bytes: float) -> np.ndarray:
@@ -247,7 +247,7 @@ def fastest(places: Sequence[Place], macs: float, num_bytes: float) -> np.ndarra
     Parameters
     ----------
     places : at least one; their bandwidths and round-trip times may be arrays.
-    macs, num_bytes : the task, as for `latency`; arrays are combined by broadcasting.
+    macs, num_bytes : the task, as for `modelled_latency`; arrays are combined by broadcasting.
 
     Returns
     -------
@@ -263,7 +263,9 @@ def fastest(places: Sequence[Place], macs: float, num_bytes: float) -> np.ndarra
     """
     if not places:
         raise ValueError("expected at least one place to choose from, got none")
-    totals = np.broadcast_arrays(*(latency(place, macs, num_bytes).total for place in places))
+    totals = np.broadcast_arrays(
+        *(modelled_latency(place, macs, num_bytes).total for place in places)
+    )
     return np.argmin(totals, axis=0)
 
 

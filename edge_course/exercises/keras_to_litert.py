@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge_course.check import Exercise
-from edge_course.data import first_of_each_class
+from edge_course.fashion_mnist import first_of_each_class
 from edge_course.measure import agreement
 from edge_course.quantization.quant import dequantize, quantize
 

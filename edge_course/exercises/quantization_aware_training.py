@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from edge_course.check import Exercise
 from edge_course.quantization.mixed_precision import choose_bits
-from edge_course.quantization_aware.qat_steps import (
+from edge_course.quantization_aware.straight_through import (
     moving_average_range,
     quantize_bias,
     straight_through,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from edge_course.check import Exercise
-from edge_course.split_channels.channel_cost import exchanges, ring_bytes, speed_up
+from edge_course.split_channels.cost import exchanges, ring_bytes, speed_up
 
 _WORKERS = st.integers(1, 5)
 _SECONDS = st.integers(1, 16).map(lambda i: i / 4)

@@ -6,8 +6,8 @@ import math
 from hypothesis import strategies as st
 
 from edge_course.check import Exercise
+from edge_course.split_layers.chain_plan import best_cut
 from edge_course.split_layers.graph_plan import bytes_across, least_seconds
-from edge_course.split_layers.split_plan import best_cut
 
 _COUNT = st.shared(st.integers(1, 4), key="operators")
 # Whole seconds, and bandwidths of which all parts are exact: a tie is a tie.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge_course.check import Exercise
-from edge_course.pruning.structured_arithmetic import (
+from edge_course.structured_pruning.arithmetic import (
     cut_pair,
     flattened_columns,
     removal_order,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_course import data
+from edge_course import fashion_mnist
 from edge_course.measure import Spread
 from edge_course.quantization import quant
 
@@ -57,7 +57,7 @@ def prepare_calibration(images: np.ndarray, labels: np.ndarray, per_class: int) 
             f"expected uint8 pictures of shape ({len(labels)}, height, width), one for each "
             f"label, got {images.dtype} {images.shape}"
         )
-    chosen = images[data.first_of_each_class(labels, per_class)]
+    chosen = images[fashion_mnist.first_of_each_class(labels, per_class)]
     return chosen[..., np.newaxis].astype(np.float32) / 255
 
 

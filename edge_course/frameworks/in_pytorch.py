@@ -1,7 +1,8 @@
 """PyTorch's part of a comparison, for a kernel that has another framework.
 
 Importing this module does not import PyTorch; calling its functions does. So they are called
-in a process of their own: ``with process.another() as call: call(in_pytorch.export, "seed_cnn")``.
+in a process of their own:
+``with process.another() as call: call(in_pytorch.export_trained, "seed_cnn")``.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from edge_course.runtimes import ort
 if TYPE_CHECKING:
     from torch import nn
 
-NETWORKS = ("seed_cnn", "depthwise_cnn")
+TRAINED = ("seed_cnn", "depthwise_cnn")
 
 
-def weights(network: str) -> dict[str, np.ndarray]:
+def trained_weights(network: str) -> dict[str, np.ndarray]:
     """Return all arrays of a trained network under PyTorch's names and in PyTorch's order.
 
     Parameters
@@ -41,7 +42,7 @@ def weights(network: str) -> dict[str, np.ndarray]:
     return {name: array.numpy() for name, array in _trained(network).state_dict().items()}
 
 
-def scores(network: str, x: np.ndarray) -> np.ndarray:
+def trained_scores(network: str, x: np.ndarray) -> np.ndarray:
     """Return a trained network's scores, float32 (n, 10).
 
     Parameters
@@ -61,7 +62,7 @@ def scores(network: str, x: np.ndarray) -> np.ndarray:
     return torch_training.scores(_trained(network), x.transpose(0, 2, 3, 1))
 
 
-def activations(network: str, x: np.ndarray) -> dict[str, np.ndarray]:
+def trained_activations(network: str, x: np.ndarray) -> dict[str, np.ndarray]:
     """Return what each layer of a trained network hands on: its name → float32 (n, …).
 
     Parameters
@@ -86,7 +87,7 @@ def activations(network: str, x: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-def export(network: str) -> bytes:
+def export_trained(network: str) -> bytes:
     """Return a trained network as the content of an ``.onnx`` file; see `ort.export`.
 
     Raises
@@ -99,7 +100,9 @@ def export(network: str) -> bytes:
     return ort.export(_trained(network))
 
 
-def latency(network: str, onnx: bytes, x: np.ndarray, *, seconds: float = 1.5) -> measure.Latency:
+def time_beside_onnx(
+    network: str, onnx: bytes, x: np.ndarray, *, seconds: float = 1.5
+) -> measure.Latency:
     """Time a trained network in PyTorch and an ONNX file in ONNX Runtime, one thread each.
 
     Processes cannot be timed in turn. ONNX Runtime runs in every process: it is the yardstick
@@ -138,8 +141,8 @@ def latency(network: str, onnx: bytes, x: np.ndarray, *, seconds: float = 1.5) -
 
 
 def _trained(network: str) -> nn.Sequential:
-    if network not in NETWORKS:
-        raise ValueError(f"expected one of the networks {', '.join(NETWORKS)}, got {network!r}")
+    if network not in TRAINED:
+        raise ValueError(f"expected one of the networks {', '.join(TRAINED)}, got {network!r}")
     from edge_course.networks import torch_models
 
     return getattr(torch_models, f"trained_{network}")()

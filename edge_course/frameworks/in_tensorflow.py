@@ -7,9 +7,10 @@ in a process of its own: ``with process.another() as call: call(in_tensorflow.li
 from __future__ import annotations
 
 import contextlib
-import os
 
 import numpy as np
+
+from edge_course.networks.keras_training import one_thread
 
 MODES = ("float32", "float16", "dynamic", "int8")  # of `litert.convert`
 
@@ -37,7 +38,7 @@ def litert_file(onnx: bytes, mode: str, calibration: np.ndarray | None = None) -
     ------
     ValueError
         If the mode is unknown, or the calibration set is not as above.
-    edge_course.frameworks.onnx_to_keras.TranslationError
+    edge_course.frameworks.onnx_node.TranslationError
         If the ONNX model has something that cannot be carried over.
     edge_course.runtimes.model_files.ModelError
         If it is not an ONNX model, or one that ONNX Runtime cannot load.
@@ -55,18 +56,3 @@ def litert_file(onnx: bytes, mode: str, calibration: np.ndarray | None = None) -
 
     keras.utils.clear_session()  # it counts tensors, and the file would hold the count
     return litert.convert(onnx_to_keras.translate(onnx), mode, calibration)
-
-
-def one_thread() -> None:
-    """Let TensorFlow compute with one thread and without oneDNN in this process.
-
-    Raises
-    ------
-    RuntimeError
-        If it has begun to compute already, with the threads that it has.
-    """
-    os.environ.update(TF_ENABLE_ONEDNN_OPTS="0", TF_CPP_MIN_LOG_LEVEL="3")
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -30,7 +30,7 @@ SEEN = ("ADD", "SUB", "MUL", "MEAN", "CONCATENATION")  # the output has the rang
 IN_PLACE = ("ADD", "SUB", "MUL", "DIV", "SOFTMAX")  # may write their result over an input
 
 
-class Range(NamedTuple):
+class SeenRange(NamedTuple):
     """The smallest and the largest number seen, float32."""
 
     low: np.float32
@@ -39,7 +39,7 @@ class Range(NamedTuple):
 
 def seen_ranges(
     model: bytes | str | os.PathLike, inputs: np.ndarray, *, in_place: bool = True
-) -> dict[str, Range]:
+) -> dict[str, SeenRange]:
     """Return the range of every activation of a float32 model over some inputs.
 
     The converter's calibrator runs TensorFlow's own kernels, one input at a time, and the
@@ -88,17 +88,17 @@ def seen_ranges(
     inputs = model_files.checked_inputs(inputs, tuple(map(int, start["shape"][1:])), "inputs")
     index = {t["name"]: t["index"] for t in made.get_tensor_details() if t["dtype"] == np.float32}
     computed = [start["name"], *(out.name for op in operators for out in op.outputs)]
-    ranges = {name: Range(np.inf, -np.inf) for name in computed if name in index}
+    ranges = {name: SeenRange(np.inf, -np.inf) for name in computed if name in index}
     for one in inputs:
         made.set_tensor(start["index"], one[np.newaxis])
         made.invoke()
         for name, (low, high) in ranges.items():
             now = calibration.minimum_maximum(made.get_tensor(index[name]))
-            ranges[name] = Range(min(low, now[0]), max(high, now[1]))
+            ranges[name] = SeenRange(min(low, now[0]), max(high, now[1]))
     if in_place:
         for op, overwritten in _overwritten(operators):
             old, new = ranges[overwritten], ranges[op.outputs[0].name]
-            ranges[overwritten] = Range(min(old.low, new.low), max(old.high, new.high))
+            ranges[overwritten] = SeenRange(min(old.low, new.low), max(old.high, new.high))
     return ranges
 
 

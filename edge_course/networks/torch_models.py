@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from edge_course import data
-from edge_course.networks import models
+from edge_course.networks import keras_models
 
 DEPTHWISE_CNN_WEIGHTS = "depthwise_cnn.safetensors"
 INPUT_SHAPE = (1, 28, 28)  # channels, height, width
@@ -204,7 +204,7 @@ def trained_seed_cnn() -> nn.Sequential:
 
     Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
-    arrays = safetensors.numpy.load(data.read(models.SEED_CNN_WEIGHTS))
+    arrays = safetensors.numpy.load(data.read(keras_models.SEED_CNN_WEIGHTS))
     return seed_cnn_from_keras_weights(arrays)
 
 

@@ -153,7 +153,7 @@ def as_tensor(images: np.ndarray) -> torch.Tensor:
     if images.dtype != np.float32 or images.shape[1:] != expected or not len(images):
         raise ValueError(
             f"expected pictures float32 (n, 28, 28, 1), got {images.dtype} {images.shape}; "
-            "data.preprocess makes them"
+            "fashion_mnist.preprocess makes them"
         )
     if not np.isfinite(images).all():
         raise ValueError("the pictures have NaN or infinity in them")

@@ -11,7 +11,7 @@ In a notebook, on this machine::
     with Node(parts.tail) as node, Client(node.address, node.model) as client:
         scores = client.request({"max_pool2d": x})["scores"]
 
-(`split.cut` makes the parts, `split_client` has the client.)
+(`cut.cut_model` makes the parts, `client` has the client.)
 
 Everything is checked on arrival (`edge_course.nodes.wire`); nothing is unpickled. There is no
 password and no encryption: whoever can reach the address can use the node. So it listens on this
@@ -35,7 +35,7 @@ from edge_course.nodes import addresses, wire
 from edge_course.nodes.part import Part, cut_name
 from edge_course.nodes.transport import KEY, NodeError, open_session
 from edge_course.runtimes import model_files
-from edge_course.split_layers import split
+from edge_course.split_layers import cut
 
 if TYPE_CHECKING:
     import zenoh
@@ -252,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted cell is not our end
             model = sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(8), "little"))
         if options.head is not None:
-            model = split.cut(model, range(options.head)).tail
+            model = cut.cut_model(model, range(options.head)).tail
             if model is None:
                 raise ValueError(f"nothing comes after {options.head} operators: expected fewer")
         part = Part(model, takes=options.takes)

@@ -11,7 +11,7 @@ import numpy as np
 from edge_course.nodes import wire
 from edge_course.runtimes import model_files, onnx_conversion, ort
 from edge_course.runtimes.model_files import ModelError
-from edge_course.split_layers.split import LEVEL
+from edge_course.split_layers.cut import LEVEL
 
 
 def cut_name(names: list[str] | tuple[str, ...]) -> str:

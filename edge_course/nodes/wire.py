@@ -32,7 +32,7 @@ from edge_course.quantization import quant
 from edge_course.runtimes import model_files
 
 VERSION = 1
-KINDS = ("request", "reply", "failure")
+MESSAGE_KINDS = ("request", "reply", "failure")
 DTYPES = {"float32": "F32", "float16": "F16", "int8": "I8"}  # here → in safetensors' header
 MAX_BYTES = 64 * 2**20  # of a message; more is refused before anything is read
 MAX_TENSORS, MAX_AXES, MAX_NAME, MAX_TEXT, MAX_HEADER = 16, 8, 255, 2000, 8192
@@ -170,7 +170,7 @@ def decode(data: bytes) -> Message:
     if sealed(data[:-_CHECKSUM]) != data:
         raise WireError("the checksum is wrong: the message was altered or cut short; send it anew")
     magic, version, kind, model, request = _START.unpack_from(data)
-    if magic != b"EC" or version != VERSION or kind >= len(KINDS):
+    if magic != b"EC" or version != VERSION or kind >= len(MESSAGE_KINDS):
         raise WireError(
             f"not a message of version {VERSION} of this course (begins with {data[:4]!r}); "
             "both ends need the same version"
@@ -180,25 +180,29 @@ def decode(data: bytes) -> Message:
     cut = _text(raw, "the name of the cut", MAX_NAME)
     raw, rest = _counted(rest, _PARAMETERS.size)
     parameters = list(_PARAMETERS.iter_unpack(raw))
-    if KINDS[kind] == "failure":
+    if MESSAGE_KINDS[kind] == "failure":
         if parameters:
             raise WireError("a failure has no tensors, so it has no scales either")
         text = _text(rest, "the text of a failure", MAX_TEXT)
         return Message("failure", model.hex(), cut, request, text=text)
     tensors, dtype = _tensors(bytes(rest), parameters)
-    return Message(KINDS[kind], model.hex(), cut, request, tensors, dtype)
+    return Message(MESSAGE_KINDS[kind], model.hex(), cut, request, tensors, dtype)
 
 
 def _start(message: Message) -> bytes:
     """Return what comes before the parameters, or say what cannot be sent."""
     cut = message.cut.encode()
-    if message.kind not in KINDS:
-        raise ValueError(f"expected a message of kind {', '.join(KINDS)}, got {message.kind!r}")
+    if message.kind not in MESSAGE_KINDS:
+        raise ValueError(
+            f"expected a message of kind {', '.join(MESSAGE_KINDS)}, got {message.kind!r}"
+        )
     if not (0 < len(cut) <= MAX_NAME and message.cut.isprintable()):
         raise ValueError(f"the cut's name must have 1 to {MAX_NAME} bytes, got {message.cut!r}")
     try:
         model = bytes.fromhex(message.model)
-        start = _START.pack(b"EC", VERSION, KINDS.index(message.kind), model, message.request)
+        start = _START.pack(
+            b"EC", VERSION, MESSAGE_KINDS.index(message.kind), model, message.request
+        )
     except (ValueError, struct.error):
         start = model = b""
     if len(model) != 16:

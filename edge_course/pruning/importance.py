@@ -18,9 +18,9 @@ from edge_course.networks import torch_training
 
 WEIGHT_KINDS = ("magnitude", "activation", "wanda", "taylor", "random")
 CHANNEL_KINDS = ("magnitude", "activation", "zeros", "taylor", "random")
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Hardswish,
+ACTIVATION_LAYERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Hardswish,
                nn.Sigmoid, nn.Tanh)  # fmt: skip
-BATCH = 100  # pictures at a time
+AT_A_TIME = 100  # pictures at a time
 Layers = dict[str, nn.Conv2d | nn.Linear]
 
 _STATISTICS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -182,7 +182,7 @@ def following(model: nn.Module, layer: str) -> str:
         model(torch.zeros(1, *torch_training.INPUT_SHAPE))
     modules = dict(model.named_modules())
     for name in calls[calls.index(layer) + 1 :]:
-        if isinstance(modules[name], ACTIVATIONS):
+        if isinstance(modules[name], ACTIVATION_LAYERS):
             return name
         if isinstance(modules[name], nn.Conv2d | nn.Linear):
             break
@@ -223,7 +223,7 @@ def _watching(model: nn.Module, names: list[str], look: Callable) -> Iterator[No
 def _batches(images: np.ndarray | None) -> tuple[torch.Tensor, ...]:
     if images is None:
         raise ValueError("this kind of importance is measured on pictures: give some")
-    return torch_training.as_tensor(images).split(BATCH)
+    return torch_training.as_tensor(images).split(AT_A_TIME)
 
 
 def _labelled(
@@ -232,7 +232,7 @@ def _labelled(
     parts = _batches(images)
     if labels is None:
         raise ValueError("this kind of importance is measured on a loss: give the labels")
-    return zip(parts, torch_training.as_labels(labels, len(images)).split(BATCH), strict=True)
+    return zip(parts, torch_training.as_labels(labels, len(images)).split(AT_A_TIME), strict=True)
 
 
 def _input_means(

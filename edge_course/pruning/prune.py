@@ -143,7 +143,7 @@ class Gradual(Keep):
         apply(self.model, self.masks)
 
 
-def sensitivity(
+def pruning_sensitivity(
     model: nn.Module,
     scores: Scores,
     sparsities: Sequence[float],

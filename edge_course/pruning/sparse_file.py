@@ -58,8 +58,8 @@ from edge_course.runtimes import model_files
 from edge_course.runtimes.model_files import ModelError
 
 __all__ = [
-    "ENCODINGS", "ModelError", "read", "sparse_bytes", "tensor_size", "tensor_sizes", "to_bytes",
-    "write",
+    "ENCODINGS", "ModelError", "load_sparse", "save_sparse", "sparse_bytes", "tensor_size",
+    "tensor_sizes", "to_bytes",
 ]  # fmt: skip
 
 MAGIC, VERSION = b"ECSP", 1
@@ -89,17 +89,17 @@ def to_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:
     return content + struct.pack("<I", zlib.crc32(content))
 
 
-def write(path: str | os.PathLike, tensors: Mapping[str, np.ndarray]) -> int:
+def save_sparse(path: str | os.PathLike, tensors: Mapping[str, np.ndarray]) -> int:
     """Write `to_bytes` to a file, whole or not at all; return its length in bytes.
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
     content = to_bytes(tensors)
-    data.write(Path(path), content)
+    data.write_whole(Path(path), content)
     return len(content)
 
 
-def read(model: bytes | str | os.PathLike) -> dict[str, np.ndarray]:
+def load_sparse(model: bytes | str | os.PathLike) -> dict[str, np.ndarray]:
     """Return the tensors of a sparse file, the very bits that were stored.
 
     Parameters

@@ -24,7 +24,7 @@ class Codebook(NamedTuple):
         return self.values[self.indices]
 
 
-def fit(x: np.ndarray, bits: int, *, rounds: int = 100) -> Codebook:
+def fit_codebook(x: np.ndarray, bits: int, *, rounds: int = 100) -> Codebook:
     """Return a codebook of real numbers, found by k-means.
 
     The 2^bits values begin evenly spread over the range; then, in turn, each number goes to

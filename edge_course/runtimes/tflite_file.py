@@ -65,7 +65,7 @@ class Graph(NamedTuple):
     outputs: tuple[int, ...]
 
 
-def read(model: bytes | str | os.PathLike) -> Graph:
+def read_tflite(model: bytes | str | os.PathLike) -> Graph:
     """Return the graph of a ``.tflite`` file.
 
     Parameters
@@ -115,14 +115,14 @@ def with_all_outputs(model: bytes | str | os.PathLike) -> bytes:
     Raises
     ------
     edge_course.runtimes.model_files.ModelError
-        As `read`.
+        As `read_tflite`.
 
     Taught in: notebooks/08_integer_only_inference.ipynb
     """
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    read(model)
+    read_tflite(model)
     file = schema.ModelT.InitFromPackedBuf(model_files.content(model), 0)
     graph = file.subgraphs[0]
     graph.outputs = [

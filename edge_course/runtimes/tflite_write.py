@@ -39,7 +39,7 @@ def rewrite(
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    graph = tflite_file.read(model)
+    graph = tflite_file.read_tflite(model)
     file = schema.ModelT.InitFromPackedBuf(model_files.content(model), 0)
     for index, new in tensors.items():
         _check_fit(graph.tensors[index], new)

@@ -1,6 +1,6 @@
 """Where to cut a network whose operators branch: by a minimum cut.
 
-Seconds, bytes and bits per second, as in `split_plan`. What these return is *modelled*.
+Seconds, bytes and bits per second, as in `chain_plan`. What these return is *modelled*.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from math import inf
 from typing import NamedTuple
 
 from edge_course.cost_models import placement
-from edge_course.split_layers import max_flow, network_graph
+from edge_course.split_layers import graph, max_flow
+from edge_course.split_layers.chain_plan import check_numbers
 from edge_course.split_layers.max_flow import Pipe
-from edge_course.split_layers.split_plan import check
 
 
 class Load(NamedTuple):
@@ -31,13 +31,13 @@ class Load(NamedTuple):
 
 
 def loads(
-    network: network_graph.Network, dtype: str = "float32", *, as_stored: int | None = None
+    network: graph.Network, dtype: str = "float32", *, as_stored: int | None = None
 ) -> list[Load]:
     """Return what each tensor of a network costs if it crosses.
 
     Parameters
     ----------
-    network : from `network_graph.read`.
+    network : from `graph.read_graph`.
     dtype, as_stored : how tensors are sent, see `split.crossing_bytes`.
 
     Raises
@@ -109,8 +109,8 @@ def minimum_cut(
 
     Taught in: notebooks/14_split_by_layers.ipynb
     """
-    check("seconds", device)
-    check("seconds", server)
+    check_numbers("seconds", device)
+    check_numbers("seconds", server)
     count = len(device)
     if len(server) != count or not count:
         raise ValueError(f"expected the seconds of as many operators, got {count}, {len(server)}")
@@ -120,7 +120,7 @@ def minimum_cut(
         pipes += [Pipe(source, n, float(server[n])), Pipe(n, sink, float(device[n]))]
     # Each tensor's crossing is a place of its own.
     for place, load in enumerate(loads, sink + 1):
-        check("bytes", load.num_bytes)
+        check_numbers("bytes", load.num_bytes)
         for n in {load.writer, *load.readers} - {None}:
             if n not in range(count):
                 raise ValueError(f"expected operators from 0 to {count - 1}, got {n}")

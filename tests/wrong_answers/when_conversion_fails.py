@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 
-from edge_course.data import first_of_each_class
+from edge_course.fashion_mnist import first_of_each_class
 
 # prepare_calibration
 

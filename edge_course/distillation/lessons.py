@@ -1,0 +1,121 @@
+"""The students of notebook 12: how each is trained, and the trained ones of the course."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from edge_course import data, fashion_mnist
+from edge_course.distillation.losses import Distillation, FeatureMatching, WithRegressor
+from edge_course.networks import students, torch_models
+from edge_course.networks.torch_training import Loss, fit, label_loss
+
+WEIGHTS = "distilled_students.safetensors"
+LESSON_SEEDS = (0, 1, 2, 3, 4)
+RATE = 0.02
+TEMPERATURE, SOFT_SHARE = 2.0, 0.9  # chosen on training pictures kept aside, not on the test set
+HINT_LAYERS = ("block2", "block3")  # of the student and of the teacher: maps of 7 × 7 in both
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One way to train a student.
+
+    Attributes
+    ----------
+    loss : teacher → the loss to train with.
+    per_class : training pictures of each class.
+    epochs : how often they are gone through.
+    hints : whether the student needs a regressor for the teacher's features.
+    """
+
+    loss: Callable[[nn.Module], Loss]
+    per_class: int = 1000
+    epochs: int = 12
+    hints: bool = False
+
+
+_taught = partial(Distillation, temperature=TEMPERATURE, soft_share=SOFT_SHARE)
+
+LESSONS = {
+    "alone": Lesson(lambda teacher: label_loss),
+    "taught": Lesson(_taught),
+    "features": Lesson(
+        lambda teacher: FeatureMatching(teacher, weight=1.0, rest=_taught(teacher)), hints=True
+    ),
+    "few_alone": Lesson(lambda teacher: label_loss, per_class=100, epochs=60),
+    "few_taught": Lesson(_taught, per_class=100, epochs=60),
+}
+
+
+def train_student(name: str, seed: int, epochs: int | None = None) -> nn.Sequential:
+    """Return a new student, trained in one of the ways of `LESSONS`.
+
+    Students of the same seed begin with the same weights and see the same pictures in the same
+    order, moved in the same way: they make pairs.
+
+    Parameters
+    ----------
+    name : a key of `LESSONS`.
+    seed : of the weights, and again of the training.
+    epochs : how often to go through the pictures, if not as the lesson says.
+
+    Raises
+    ------
+    ValueError
+        If there is no such lesson, or no epoch.
+
+    Taught in: notebooks/12_distillation.ipynb
+    """
+    lesson = _lesson(name)
+    teacher = torch_models.trained_depthwise_cnn()
+    torch.manual_seed(seed)
+    student = students.pocket_cnn()
+    model = WithRegressor(student, teacher, *HINT_LAYERS) if lesson.hints else student
+    train = fashion_mnist.load("train")
+    chosen = fashion_mnist.first_of_each_class(train.labels, lesson.per_class)
+    images, labels = fashion_mnist.preprocess(train.images[chosen]), train.labels[chosen]
+    epochs = lesson.epochs if epochs is None else epochs
+    torch.manual_seed(seed)
+    fit(model, images, labels, epochs=epochs, rate=RATE, loss=lesson.loss(teacher), augment=True)
+    return student
+
+
+def trained(name: str) -> list[nn.Sequential]:
+    """Return the students of a lesson that come with the course, one for each of `LESSON_SEEDS`.
+
+    Parameters
+    ----------
+    name : a key of `LESSONS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such lesson.
+    edge_course.data.DataError
+        If the file of weights is missing or altered.
+
+    Taught in: notebooks/12_distillation.ipynb
+    """
+    _lesson(name)
+    tensors = safetensors.torch.load(data.read(WEIGHTS))
+    found = []
+    for seed in LESSON_SEEDS:
+        prefix = f"{name}.{seed}."
+        student = students.pocket_cnn()
+        student.load_state_dict(
+            {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+        )
+        found.append(student.eval())
+    return found
+
+
+def _lesson(name: str) -> Lesson:
+    if name not in LESSONS:
+        raise ValueError(f"there is no lesson {name!r}; there are: {', '.join(LESSONS)}")
+    return LESSONS[name]

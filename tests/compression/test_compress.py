@@ -1,0 +1,173 @@
+"""The pipeline on a small scale: a file that computes what was trained, the same every time."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from edge_course import fashion_mnist, process
+from edge_course.quantization_aware import export, network
+from edge_course.runtimes import litert, tflite_file
+
+
+def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:
+    train = fashion_mnist.load("train")
+    return fashion_mnist.preprocess(train.images[:count]), train.labels[:count]
+
+
+class Made(NamedTuple):
+    """What was made in a process with PyTorch."""
+
+    pipelines: list  # of two seeds, the first one twice
+    without_teacher: Any
+    cut: Any  # the first one out of a network with twice its channels
+    fake_and_real: dict[bool, tuple[np.ndarray, np.ndarray]]  # with or without pool
+
+
+def make() -> Made:
+    from edge_course.networks import torch_models
+
+    teacher = torch_models.trained_depthwise_cnn()
+    before = {name: w.clone() for name, w in teacher.state_dict().items()}
+    with process.another() as call:
+        made = Made(
+            [small(seed, teacher, call) for seed in (3, 3, 4)],
+            small(3, None, call),
+            small(3, teacher, call, keep=0.5),
+            {pool: fake_and_real(pool, call) for pool in (False, True)},
+        )
+    assert all((before[name] == w).all() for name, w in teacher.state_dict().items())
+    return made
+
+
+def small(seed: int, teacher, call, keep: float = 1.0):
+    """Run the pipeline on a small scale, for the same network whatever is kept of it."""
+    import torch
+
+    from edge_course.compression import compress
+    from edge_course.networks import students
+
+    torch.manual_seed(seed)
+    stem, first, second = (round(n / keep) for n in (4, 6, 6))
+    student = students.student(stem, [(first, 3), (second, 1)], pool=False)
+    settings = {"epochs": 2, "fine_epochs": 1, "keep": keep}
+    return compress.compress(student, teacher, *pictures(640), call, **settings)
+
+
+def fake_and_real(pool: bool, call) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scores of a fake-quantized student, and of the file with its numbers."""
+    import torch
+
+    from edge_course.frameworks import in_tensorflow
+    from edge_course.networks import students, torch_training
+    from edge_course.runtimes import ort
+
+    images, labels = pictures(640)
+    torch.manual_seed(1)
+    student = students.student(4, [(6, 3), (6, 1), (8, 1)], pool=pool)
+    torch_training.fit(student, images, labels, epochs=2, rate=0.02)
+    quantized = network.QuantizedNetwork(student).calibrate(images[:200])
+    template = call(in_tensorflow.litert_file, ort.export(student), "int8", images[:20])
+    file = export.export_litert(quantized, template)
+    return torch_training.scores(quantized, images), litert.Runner(file).scores(images)
+
+
+@pytest.fixture(scope="module")
+def made(call) -> Made:
+    return call(make)
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_the_file_computes_what_was_trained(made: Made, pool: bool) -> None:
+    fake, real = made.fake_and_real[pool]
+    step = np.diff(np.unique(real)).min()
+    assert np.abs(fake - real).max() < 4 * step  # halves go to another side now and then
+    assert np.mean(np.abs(fake - real) < 0.5 * step) > 0.9
+    assert np.mean(fake.argmax(axis=1) == real.argmax(axis=1)) > 0.98
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(made: Made) -> None:
+    first, again, other = made.pipelines
+    assert first == again
+    assert first.file != other.file
+
+
+def test_the_teacher_matters(made: Made) -> None:
+    taught, alone = made.pipelines[0], made.without_teacher
+    assert taught.rounded != alone.rounded
+    assert taught.fine_tuned != alone.fine_tuned
+    assert len(taught.file) == len(alone.file)
+
+
+def test_the_product_is_the_fine_tuned_network_in_fewer_bytes(made: Made) -> None:
+    x, _ = pictures(100)
+    first = made.pipelines[0]
+    files = (first.rounded, first.fine_tuned, first.file)
+    rounded, fine, product = (litert.Runner(f, require_int8=True).run(x) for f in files)
+    np.testing.assert_array_equal(fine, product)
+    assert not np.array_equal(fine, rounded)
+    assert len(first.file) < len(first.fine_tuned)
+    operators = [o.name for o in tflite_file.read_tflite(first.file).operators]
+    assert operators == [
+        "PAD", "CONV_2D", "PAD", "DEPTHWISE_CONV_2D", "CONV_2D",
+        "DEPTHWISE_CONV_2D", "CONV_2D", "ADD", "FULLY_CONNECTED",
+    ]  # fmt: skip
+
+
+def test_a_network_cut_on_the_way_is_the_student_in_shape(made: Made) -> None:
+    cut, direct = (tflite_file.read_tflite(m.file) for m in (made.cut, made.pipelines[0]))
+    assert [o.name for o in cut.operators] == [o.name for o in direct.operators]
+    assert [t.shape for t in cut.tensors] == [t.shape for t in direct.tensors]
+    x, y = pictures(640)
+    assert np.mean(litert.Runner(made.cut.file).predict(x) == y) > 0.3  # chance is 0.1
+
+
+def misuse(what: str) -> None:
+    from edge_course.compression import compress
+    from edge_course.networks import students, torch_models
+
+    images, labels = pictures(64)
+    student, teacher = students.student(4, [(6, 3)]), torch_models.trained_depthwise_cnn()
+    settings = {"epochs": 1, "fine_epochs": 1}
+    match what:
+        case "another network":
+            student = torch_models.seed_cnn()
+        case "a teacher in training mode":
+            teacher.train()
+        case "no epoch":
+            settings["epochs"] = 0
+        case "no epoch with rounding":
+            settings["fine_epochs"] = 0
+        case "nothing kept":
+            settings["keep"] = 0.0
+        case "one epoch around a cut":
+            settings["keep"] = 0.5
+        case "uint8 pictures":
+            images = (255 * images).astype(np.uint8)
+        case "too few labels":
+            labels = labels[1:]
+
+    def call(*_) -> None:
+        raise AssertionError("time was spent before the mistake was found")
+
+    compress.compress(student, teacher, images, labels, call, **settings)
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "message"),
+    [
+        ("another network", TypeError, "got layers called"),
+        ("a teacher in training mode", ValueError, "teacher is in training mode"),
+        ("no epoch", ValueError, "at least 1 epoch, got 0"),
+        ("no epoch with rounding", ValueError, "at least 1 epoch, got 0"),
+        ("nothing kept", ValueError, "above 0 and at most 1, got 0.0"),
+        ("one epoch around a cut", ValueError, "at least 2 epochs"),
+        ("uint8 pictures", ValueError, "expected pictures float32"),
+        ("too few labels", ValueError, "expected 64 integer labels"),
+    ],
+)
+def test_misuse_is_explained(call, what: str, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        call(misuse, what)
