@@ -22,7 +22,7 @@ INPUT_SHAPE = (1, 28, 28)  # channels, height, width
 
 
 def seed_cnn() -> nn.Sequential:
-    """Return the seed CNN of `models.seed_cnn` in PyTorch, untrained: 693,962 parameters.
+    """Return the seed CNN of `keras_models.seed_cnn` in PyTorch, untrained: 693,962 parameters.
 
     Input float32 (n, 1, 28, 28) from 0 to 1; output float32 (n, 10), one score per class.
 
@@ -151,7 +151,7 @@ def seed_cnn_from_keras_weights(arrays: Mapping[str, np.ndarray]) -> nn.Sequenti
 
     Parameters
     ----------
-    arrays : "layer/kernel" and "layer/bias" → float32, as `models.weights` returns them.
+    arrays : "layer/kernel" and "layer/bias" → float32, as `keras_models.weights` returns them.
 
     Returns
     -------

@@ -38,7 +38,7 @@ def loads(
     Parameters
     ----------
     network : from `graph.read_graph`.
-    dtype, as_stored : how tensors are sent, see `split.crossing_bytes`.
+    dtype, as_stored : how tensors are sent, see `cut.crossing_bytes`.
 
     Raises
     ------
