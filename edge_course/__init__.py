@@ -1,6 +1,35 @@
 """The helper package of a hands-on course on AI at the edge.
 
-Importing it loads no deep-learning framework; each module imports what it needs.
+Importing it loads no deep-learning framework; each module imports what it needs. But it says
+how the frameworks behave that are imported after it, here and in child processes: none
+reports to its maker, and none takes the settings of another project.
 """
 
+import os
+import sys
+import warnings
+from pathlib import Path
+
 __version__ = "0.1.0"
+
+_SETTINGS = {
+    # ONNX Runtime reads it while it is imported: without it, a device id and a store of events
+    # are written into the home folder, and sent.
+    "ORT_DISABLE_TELEMETRY": "1",
+    # Keras reads keras.json there, not in the home folder, and writes nothing.
+    "KERAS_HOME": str(Path(__file__).resolve().parent / "settings"),
+    "KERAS_BACKEND": "tensorflow",
+}
+# Limits on training, and an older Keras in place of this one: wanted elsewhere, wrong here.
+_UNWANTED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_USE_LEGACY_KERAS")
+
+if any(os.environ.get(name) != value for name, value in _SETTINGS.items()):
+    for _module in {"keras", "onnxruntime"} & set(sys.modules):
+        warnings.warn(
+            f"{_module} was imported before edge_course, and keeps settings that the course "
+            "would have changed: restart, and import edge_course first",
+            stacklevel=2,
+        )
+os.environ.update(_SETTINGS)
+for _name in _UNWANTED:
+    os.environ.pop(_name, None)

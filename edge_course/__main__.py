@@ -6,18 +6,25 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import webbrowser
 from pathlib import Path
 
-from edge_course import environment
+from edge_course import console, environment
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = Path(__file__).resolve().parent / "jupyter"
+SETTINGS = Path(__file__).resolve().parent / "settings"
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
+# Where JupyterLab, its kernels and Matplotlib write.
+HOMES = (
+    "HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR",
+    "MPLCONFIGDIR",
+)  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the report and, unless only that was asked for, open the course."""
+    console.print_anywhere()
     parser = argparse.ArgumentParser(
         prog="python -m edge_course",
         description="Reports on this machine, then opens the course in JupyterLab.",
@@ -35,13 +42,23 @@ def main(arguments: list[str] | None = None) -> int:
         return int(failed)
     if failed:
         print("Something above failed: what needs it will not work until it is repaired.")
-    # The course works offline: JupyterLab neither asks about news nor looks for updates.
+    if not (ROOT / FIRST_NOTEBOOK).is_file():
+        return 1  # the report says what to do
+    with tempfile.TemporaryDirectory() as temporary:
+        return subprocess.run(
+            [*lab_command(), *for_jupyter], env=_surroundings(temporary), check=False
+        ).returncode
+
+
+def _surroundings(temporary: str) -> dict[str, str]:
+    """Return JupyterLab's environment: it asks nobody for news, and can write its settings."""
     config = os.pathsep.join(filter(None, [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH")]))
-    return subprocess.run(
-        [*lab_command(), *for_jupyter],
-        env={**os.environ, "JUPYTER_CONFIG_PATH": config},
-        check=False,
-    ).returncode
+    instead = HOMES if environment.unwritable_jupyter_folders() else ()
+    return {
+        **os.environ,
+        "JUPYTER_CONFIG_PATH": config,
+        **{name: str(Path(temporary, name.lower())) for name in instead},
+    }
 
 
 def lab_command() -> list[str]:

@@ -18,9 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_course import console
+
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
+INSTALL = "python -m pip install -c constraints.txt -e ."
+NOT_EDITABLE = (
+    "the package was installed without the course's files: -e keeps it where they are; "
+    f"in the repository's folder, type: {INSTALL}"
+)
 
 
 class DataError(Exception):
@@ -36,6 +43,8 @@ def manifest() -> dict[str, dict]:
         If the manifest is missing, unreadable, or of another version.
     """
     path = FOLDER / MANIFEST
+    if not FOLDER.is_dir():
+        raise DataError(f"{FOLDER} is missing; {NOT_EDITABLE}")
     repair = f"restore it with: git checkout -- data/{MANIFEST}"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -51,8 +60,8 @@ def manifest() -> dict[str, dict]:
 
 def _checked(name: str, content: bytes, entry: dict) -> bytes:
     """Return the content if it is what the manifest says; else raise a DataError."""
-    found = hashlib.sha256(content).hexdigest()
-    if found == entry["sha256"]:
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 == entry["sha256"]:
         return content
     size, expected_size = len(content), entry["bytes"]
     if size < expected_size:
@@ -62,7 +71,7 @@ def _checked(name: str, content: bytes, entry: dict) -> bytes:
     else:
         what = "was altered"
     raise DataError(
-        f"data/{name} {what}: expected sha256 {entry['sha256']}, found {found}; {_repair(name)}"
+        f"data/{name} {what}: expected sha256 {entry['sha256']}, found {sha256}; {_repair(name)}"
     )
 
 
@@ -173,6 +182,7 @@ def check_all() -> list[tuple[str, str]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Check the files in ``data/``, or rebuild them; return the exit code."""
+    console.print_anywhere()
     parser = argparse.ArgumentParser(
         prog="python -m edge_course.data", description="Checks the files in data/ by their hashes."
     )

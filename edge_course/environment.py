@@ -6,18 +6,20 @@ import contextlib
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+from jupyter_core import paths
 
 from edge_course import data
 
 SUPPORTED = ((3, 11), (3, 13))  # first and last version of Python
 NEEDED_BYTES = 1.5 * 2**30  # the most that a notebook may take
-INSTALL = "install it with: python -m pip install -c constraints.txt -e ."
+INSTALL = f"install it with: {data.INSTALL}"
 
 # What to import, in a process of its own, and the distribution whose version is shown.
 RUNTIMES = (
@@ -44,7 +46,7 @@ class Component(NamedTuple):
 
 
 def components() -> Iterator[Component]:
-    """Yield the state of Python, every runtime, the memory and every data file.
+    """Yield the state of Python, every runtime, the memory, the folders and every data file.
 
     Taught in: notebooks/00_start_here.ipynb
     """
@@ -52,6 +54,8 @@ def components() -> Iterator[Component]:
     for name, module, distributions in RUNTIMES:
         yield _runtime(name, module, distributions)
     yield _memory()
+    yield _jupyter_folders()
+    yield _notebooks()
     yield from _data()
 
 
@@ -85,14 +89,41 @@ def _version(distribution: str) -> str | None:
 
 
 def available_bytes() -> int:
-    """Return the memory that a new process can take: the machine's, or its container's limit."""
-    available = psutil.virtual_memory().available
-    limit, used = (
-        Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory.current")
-    )  # cgroup v2; absent outside Linux
-    with contextlib.suppress(OSError, ValueError):  # no such file, or "max": no limit
-        available = min(available, int(limit.read_text()) - int(used.read_text()))
-    return available
+    """Return the memory that a new process can take: the machine's, or a container's limit."""
+    return min([psutil.virtual_memory().available, *_left_in_groups()])
+
+
+def _left_in_groups() -> Iterator[int]:
+    """Yield what is left in each control group around this process that has a limit (Linux).
+
+    Pages of files count as used there, but the kernel gives them up when memory is short.
+    Version 2 has one tree of groups, version 1 one for memory. A container may not see the
+    groups above its own, and finds its own at the root.
+    """
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return  # not Linux
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if not controllers:
+            tree, limit, used, prefix = "", "memory.max", "memory.current", ""
+        elif "memory" in controllers.split(","):
+            tree, limit, used = "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            prefix = "total_"  # with the groups below
+        else:
+            continue
+        names = [name for name in group.split("/") if name not in ("", "..")]
+        for depth in range(len(names) + 1):
+            folder = Path("/sys/fs/cgroup", tree, *names[:depth])
+            with contextlib.suppress(OSError, ValueError):  # no such file, or "max": no limit
+                left = int((folder / limit).read_text()) - int((folder / used).read_text())
+                yield left + _reclaimable(folder / "memory.stat", prefix)
+
+
+def _reclaimable(statistics: Path, prefix: str) -> int:
+    counted = dict(line.split() for line in statistics.read_text().splitlines())
+    return sum(int(counted.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
 
 
 def _memory() -> Component:
@@ -102,6 +133,45 @@ def _memory() -> Component:
         needed = f"a notebook takes up to {NEEDED_BYTES / 2**30:.1f} GiB"
         return Component("memory", f"{text}, {needed}; close other programs and other notebooks")
     return Component("memory", "", text)
+
+
+def is_writable(folder: Path) -> bool:
+    """Tell whether a file can be made in a folder, or in the one where it would be made."""
+    try:
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        with tempfile.TemporaryFile(dir=nearest):
+            return True
+    except OSError:
+        return False
+
+
+def unwritable_jupyter_folders() -> list[str]:
+    """Return those of Jupyter's own folders, most of them in the home folder, that it cannot use.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    folders = (paths.jupyter_config_dir(), paths.jupyter_data_dir(), paths.jupyter_runtime_dir())
+    return [folder for folder in folders if not is_writable(Path(folder))]
+
+
+def _jupyter_folders() -> Component:
+    if unwritable := unwritable_jupyter_folders():
+        text = f"{unwritable[0]} is not writable; python -m edge_course uses a temporary folder"
+        return Component("Jupyter's folders", "", text)
+    return Component("Jupyter's folders", "", "writable")
+
+
+def _notebooks() -> Component:
+    folder = data.FOLDER.parent / "notebooks"
+    if not folder.is_dir():
+        return Component("notebooks", f"{folder} is missing; {data.NOT_EDITABLE}")
+    if not is_writable(folder):
+        return Component(
+            "notebooks",
+            f"{folder} is not writable, what you type would be lost; "
+            "copy the repository to a folder of yours and install it there",
+        )
+    return Component("notebooks", "", str(folder))
 
 
 def _data() -> Iterator[Component]:

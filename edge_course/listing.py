@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import inspect
 import textwrap
@@ -12,19 +13,42 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+# A listing brings its background and all its colours along: on a dark page it stays readable.
+FORMATTER = HtmlFormatter(noclasses=True, prestyles="color: #000000")
 
-def _highlighted(obj: Any) -> tuple[str, str]:
+
+def source_of(obj: Any, *, whole: bool = False) -> str:
+    """Return the source of a function or class; of its docstrings the summary, or the whole."""
     source = textwrap.dedent(inspect.getsource(obj)).rstrip()
-    return source, highlight(source, PythonLexer(), HtmlFormatter(noclasses=True, nowrap=False))
+    return source if whole else _summarised(source)
 
 
-def show(obj: Any) -> None:
+def _summarised(source: str) -> str:
+    """Return a source in which every docstring ends after its first paragraph."""
+    lines = source.splitlines()
+    documented = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, documented)]
+    for node in sorted(nodes, key=lambda node: -node.lineno):  # from below: numbers above stay
+        text = ast.get_docstring(node, clean=False)
+        if text and "\n\n" in text:
+            docstring = node.body[0]
+            last = docstring.lineno + text.split("\n\n")[0].count("\n")  # of the first paragraph
+            lines[last - 1 : docstring.end_lineno] = [lines[last - 1] + '"""']
+    return "\n".join(lines)
+
+
+def show(obj: Any, *, whole: bool = False) -> None:
     """Display the source of one of the package's functions or classes, highlighted.
+
+    Parameters
+    ----------
+    obj : the function or class.
+    whole : with all of its docstring, not only the summary.
 
     Taught in: notebooks/00_start_here.ipynb
     """
-    source, listing = _highlighted(obj)
-    display({"text/html": listing, "text/plain": source}, raw=True)
+    source = source_of(obj, whole=whole)
+    display({"text/html": _highlighted(source), "text/plain": source}, raw=True)
 
 
 def show_folded(obj: Any, note: str) -> None:
@@ -32,9 +56,13 @@ def show_folded(obj: Any, note: str) -> None:
 
     Taught in: notebooks/00_start_here.ipynb
     """
-    source, listing = _highlighted(obj)
+    source = source_of(obj)
     folded = (
         f"<details><summary>A solution: {html.escape(obj.__name__)} (click to open)</summary>"
-        f"{listing}<p>{html.escape(note)}</p></details>"
+        f"{_highlighted(source)}<p>{html.escape(note)}</p></details>"
     )
     display({"text/html": folded, "text/plain": f"{source}\n\n{note}"}, raw=True)
+
+
+def _highlighted(source: str) -> str:
+    return highlight(source, PythonLexer(), FORMATTER)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from edge_course.check import Exercise, Report, compare
+from edge_course.checker import Exercise, Report, compare
 from edge_course.exercises import (
     compress_for_real,
     crossing_frameworks,
@@ -56,11 +56,16 @@ EXERCISES: dict[str, Exercise] = {
 
 
 def _find(function: Callable[..., Any]) -> Exercise:
+    if not callable(function):
+        raise TypeError(
+            "expected the function itself, as in check(quantize), without calling it; "
+            f"got {function!r}"
+        )
     name = getattr(function, "__name__", repr(function))
     if name not in EXERCISES:
         raise ValueError(
-            f"there is no exercise called {name!r}; keep the name that the exercise gave your "
-            f"function, one of: {', '.join(sorted(EXERCISES))}"
+            f"there is no exercise called {name!r}; write it with def, and keep the name "
+            f"that the exercise gave it, one of: {', '.join(sorted(EXERCISES))}"
         )
     return EXERCISES[name]
 
@@ -70,6 +75,8 @@ def check(function: Callable[..., Any]) -> Report:
 
     Raises
     ------
+    TypeError
+        If it is no function.
     ValueError
         If no exercise has that name.
 
@@ -83,6 +90,8 @@ def solution(function: Callable[..., Any]) -> None:
 
     Raises
     ------
+    TypeError
+        If it is no function.
     ValueError
         If no exercise has that name.
 

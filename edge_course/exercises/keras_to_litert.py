@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.fashion_mnist import first_of_each_class
 from edge_course.measure import agreement
 from edge_course.quantization.quant import dequantize, quantize
@@ -30,6 +30,15 @@ EXERCISES = (
         },
         why="First divide by the scale and round, then add the zero point, then clip to "
         "-128 … 127, and only then change the dtype: int8 cannot hold more.",
+        hint=Hint(
+            approach="Ask for each number how many steps it is from 0, then which code stands "
+            "there, then whether int8 has that code. The order of the operations "
+            "matters.",
+            example="`quantize([1.3, -0.2], 0.5, 2)` → `[5, 2]`: 2.6 steps are nearly 3, and −0.4 "
+            "nearly 0; then the zero point.",
+            trap="int8 wraps around without a word: 130 becomes −126 where the dtype changes too "
+            "early. The zero point is a whole number, added after the rounding.",
+        ),
         edge_cases={
             "far out of range": {
                 "x": np.array([-1000.0, 1000.0], np.float32),
@@ -47,6 +56,12 @@ EXERCISES = (
         },
         why="scale · (q − zero_point); the difference can be as large as 255, so q must be "
         "widened before it is taken.",
+        hint=Hint(
+            approach="Walk `quantize` backwards. Which code stands for 0, and how far from it is "
+            "this one?",
+            example="`dequantize([5, 3], 0.5, 5)` → `[0.0, -1.0]`: no step, and two steps down.",
+            trap="int8 minus int8 stays int8: 127 − (−128) comes out as −1.",
+        ),
         edge_cases={
             "the code of zero": {"q": np.array([5], np.int8), "scale": 0.5, "zero_point": 5},
         },
@@ -55,6 +70,13 @@ EXERCISES = (
         agreement,
         {"first": _LABELS, "second": _LABELS},
         why="Image by image: the share of places at which the two vectors are equal.",
+        hint=Hint(
+            approach="Go through the images one by one: do both networks say the same? The truth "
+            "plays no part.",
+            example="`agreement([1, 2, 3, 4], [1, 2, 0, 0])` → `0.5`: the first two of four.",
+            trap="Two networks can name every class equally often and never agree on an image: "
+            "counts of classes say nothing.",
+        ),
         edge_cases={
             "same classes, other order": {
                 "first": np.array([1, 2]),
@@ -71,6 +93,14 @@ EXERCISES = (
             "count": st.integers(1, 3),
         },
         why="For every class the indices of its first examples, all of them in ascending order.",
+        hint=Hint(
+            approach="Where does each class stand? Take its first places, class by class, and put "
+            "all places into one order at the end.",
+            example="`first_of_each_class([1, 0, 1, 1, 0], 2)` → `[0, 1, 2, 4]`: class 0 stands "
+            "at 1 and 4, class 1 at 0 and 2.",
+            trap="Places are wanted, not labels, and in ascending order, not class after class. "
+            "The classes need not begin at 0.",
+        ),
         edge_cases={
             "one class, and not class 0": {"labels": np.array([7, 7]), "count": 1},
         },

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.pruning.masks import gradual_sparsity, magnitude_mask, n_of_m_mask
 from edge_course.pruning.sparse_encoding import gap_codes
 
@@ -29,6 +29,14 @@ EXERCISES = (
         },
         why="True where a weight is kept: round(sparsity · count) weights go, those with the "
         "smallest |w|, and of equal ones the first.",
+        hint=Hint(
+            approach="How many have to go? Put the weights in order of their size, without the "
+            "sign, and take that many from the small end.",
+            example="`magnitude_mask([-4.0, 0.5, 1.0, 0.25], 0.5)` → `[True, False, True, "
+            "False]`: the two smallest of four go.",
+            trap="A threshold removes all weights of that size at once, more than asked for. −4 "
+            "is a large weight.",
+        ),
         edge_cases={
             "a large negative weight": {
                 "weights": np.array([-4.0, 0.5, 1.0, 0.25], np.float32),
@@ -55,6 +63,14 @@ EXERCISES = (
         },
         why="In each row, of every m neighbours the n with the highest scores are True; of equal "
         "ones the first is removed first.",
+        hint=Hint(
+            approach="Give the rows one more axis, so that m neighbours stand by themselves. Then "
+            "rank within each group only.",
+            example="`n_of_m_mask([[1.0, 4.0, 3.0, 2.0]], 2, 4)` → `[[False, True, True, "
+            "False]]`: 4 and 3 are the best two.",
+            trap="The best of the whole row may stand in one group; the processor wants n in "
+            "each. Ties remove the first, so the rule keeps later ones.",
+        ),
         edge_cases={
             "the two best stand in one group": {
                 "scores": np.array([[9, 8, 1, 2, 7, 6, 5, 4]], np.float32),
@@ -78,6 +94,14 @@ EXERCISES = (
         },
         why="0 before begin, final after end, and final · (1 − (1 − t)³) between them, where t "
         "is the share of the way from begin to end.",
+        hint=Hint(
+            approach="Three stretches: before, on the way, after. On the way, count how far along "
+            "you are from 0 to 1; the curve is steep at first and flat at the end.",
+            example="`gradual_sparsity(6, 3, 9, 0.8)` → `0.7`: half way, an eighth of 0.8 is "
+            "still missing.",
+            trap="The way starts at `begin`, not at step 0. Beyond `end` a cube goes on: it must "
+            "be held.",
+        ),
         edge_cases={
             "before it begins": {"step": 0, "begin": 3, "end": 9, "final": 0.8},
             "long after its end": {"step": 50, "begin": 3, "end": 9, "final": 0.8},
@@ -97,6 +121,14 @@ EXERCISES = (
         },
         why="One code for each number that is not 0: how many zeros stand before it. The largest "
         "code, 2^bits − 1, stands for so many zeros without a number; the gap goes on after it.",
+        hint=Hint(
+            approach="Walk along the row and count zeros. Two things end a count: a number, and a "
+            "count that no larger code exists for.",
+            example="`gap_codes([0, 5, 0, 0, 0, 0, 7], 2)` → `[1, 3, 1]`: one zero before the 5; "
+            "before the 7 four of them, as 3 and then 1.",
+            trap='The largest code means "no number yet". So a gap of just that many zeros needs '
+            "a 0 after it. A negative number is a number.",
+        ),
         edge_cases={
             "a gap of just the largest code": {
                 "x": np.array([0, 0, 0, 5], np.int8),

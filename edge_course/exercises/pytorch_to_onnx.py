@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.networks.batch_norm import fold_batch_norm
 from edge_course.networks.optimizers import adam_step
 from edge_course.quantization.quant import channel_scales
@@ -43,6 +43,16 @@ EXERCISES: tuple[Exercise, ...] = (
         },
         why="First m = β₁·m + (1 − β₁)·gradient and v = β₂·v + (1 − β₂)·gradient²; then θ moves by "
         "−α·m̂ / (√v̂ + ε), with m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ). Return θ, m and v.",
+        hint=Hint(
+            approach="Keep two running averages, of the gradient and of its square. Both began at "
+            "0 and are too small at first: which share of the weight have they seen "
+            "after t steps? Correct for it, then move.",
+            example="`adam_step([1.0], [2.0], [0.0], [0.0], 1, 0.1, 0.9, 0.999)` → `([0.9], "
+            "[0.2], [0.004])`: corrected, the averages are 2 and 4, so the step is 0.1 · "
+            "2 / 2.",
+            trap="The corrected averages are for the step only: give back the others. ε stands "
+            "outside the root, and t counts from 1.",
+        ),
         edge_cases={
             "the first step": {
                 "theta": np.array([1.0, 1.0]),
@@ -79,6 +89,15 @@ EXERCISES: tuple[Exercise, ...] = (
         },
         why="With f = γ / √(variance + ε), one number for each output channel (the weight's first "
         "axis): the weight becomes f·weight, the bias f·(bias − mean) + β.",
+        hint=Hint(
+            approach="Write down what becomes of one channel's number: convolution, then "
+            "normalisation. Collect what multiplies the input, and what does not.",
+            example="`fold_batch_norm([[[[1.0]]]], [4.0], [1.0], [0.0], [1.0], [3.0], 1.0)` → "
+            "`([[[[0.5]]]], [1.5])`: the deviation is 2, so everything halves, and (4 − "
+            "1) / 2 is 1.5.",
+            trap="The factor belongs to output channels, the weight's first axis. The layer's own "
+            "bias is shifted and scaled as well.",
+        ),
         edge_cases={
             "two channels out": {
                 "weight": np.array([1.0, 2.0, 3.0, 4.0]).reshape(2, 1, 1, 2),
@@ -110,6 +129,14 @@ EXERCISES: tuple[Exercise, ...] = (
         },
         why="The largest absolute value of each output channel (the weight's first axis) gets the "
         "code 127 or −127: its scale is that value / 127. Only zeros: the scale is 1.",
+        hint=Hint(
+            approach="One number for each output channel: which real number must the largest code "
+            "stand for?",
+            example="`channel_scales([[1.0, -2.54], [0.0, 1.27]])` → `[0.02, 0.01]`: 127 steps "
+            "reach 2.54 and 1.27.",
+            trap="A negative weight counts by its size. There are 127 codes on each side, and a "
+            "channel of zeros must not get the scale 0.",
+        ),
         edge_cases={
             "two channels, the larger number negative": {
                 "weight": np.float32([1, -2.54, 0.5, 1.27]).reshape(2, 1, 1, 2)

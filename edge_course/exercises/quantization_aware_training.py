@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.quantization.mixed_precision import choose_bits
 from edge_course.quantization_aware.straight_through import (
     moving_average_range,
@@ -39,6 +39,15 @@ EXERCISES = (
         },
         why="The gradient passes unchanged where the code, before clipping, is one of the 2^bits "
         "codes, and is 0 elsewhere.",
+        hint=Hint(
+            approach="Rounding is flat almost everywhere; training pretends that it is a slope of "
+            "1. But where a number lies beyond the codes, moving it a little changes "
+            "nothing at all.",
+            example="`straight_through([7.0, 7.75], [1.0, 2.0], 1.0, 0, 4)` → `[1.0, 0.0]`: 7 is "
+            "the last code of four bits, 7.75 would be 8.",
+            trap="The rounded code decides: a number less than half a step beyond the last code "
+            "still counts. The zero point moves the limits.",
+        ),
         edge_cases={
             "the last code, and half a step beyond": {
                 "x": np.array([7.0, 7.25, 7.75, -8.25, -9.0], np.float32),
@@ -59,6 +68,14 @@ EXERCISES = (
         },
         why="momentum · old + (1 − momentum) · new for each limit, over all numbers of the batch; "
         "a range that is NaN takes the limits of the batch.",
+        hint=Hint(
+            approach="Two limits, each of which takes a small step towards what this batch shows. "
+            "How far is the step?",
+            example="`moving_average_range(-4.0, 4.0, [[-2.0, 8.0]], 0.5)` → `(-3.0, 6.0)`: half "
+            "of the way, for each limit.",
+            trap="The momentum is the weight of the old limit. A first batch has nothing before "
+            "it, and an average with NaN stays NaN.",
+        ),
         edge_cases={
             "the first batch": {
                 "low": np.nan,
@@ -78,6 +95,14 @@ EXERCISES = (
         },
         why="The scale of a bias is the input's scale times the weight's scale of its channel; the "
         "zero point is 0, and the codes are int32: never clipped to 8 bits.",
+        hint=Hint(
+            approach="The bias is added to a sum of products of codes. What is one unit of that "
+            "sum worth? The bias has to be counted in the same unit.",
+            example="`quantize_bias([1.0, -0.5], 0.5, [0.5, 0.25])` → `[4, -4]`: the units are a "
+            "quarter and an eighth.",
+            trap="Biases have 32 bits and are not clipped to eight. Every channel has a unit of "
+            "its own.",
+        ),
         edge_cases={
             "more than 8 bits": {
                 "bias": np.array([100.0, -0.25], np.float32),
@@ -103,6 +128,14 @@ EXERCISES = (
         },
         why="Of all combinations whose bytes, rounded up in each layer, fit the budget, the one "
         "with the smallest sum of losses.",
+        hint=Hint(
+            approach="The layers decide together: what one saves, another may spend. For a few "
+            "layers all combinations can be tried.",
+            example="`choose_bits([[4.0, 2.0, 1.0]], [3], (2, 4, 8), 2)` → `(4,)`: three weights "
+            "take 1, 2 or 3 bytes; two are allowed.",
+            trap="Spending on the most sensitive layer first can miss the best combination. The "
+            "bytes are rounded up layer by layer, not once.",
+        ),
         edge_cases={
             "the greedy way is not the best": {
                 "losses": np.array([[8.0, 6.0, 0.0], [3.0, 2.0, 0.0]]),

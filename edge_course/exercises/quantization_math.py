@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.quantization.calibration import minimum_maximum
 from edge_course.quantization.packing import pack
 from edge_course.quantization.quant import asymmetric, quantize_bits
@@ -47,6 +47,14 @@ EXERCISES = (
         },
         why="2^bits codes have 2^bits − 1 steps between them; the lowest code, −2^(bits−1), "
         "stands for the lower end of a range that contains 0, and the code of 0 is a whole number.",
+        hint=Hint(
+            approach="How many steps lie between the first and the last code? That gives the size "
+            "of a step. If the lowest code stands at the lower end, where does 0 stand?",
+            example="`asymmetric(-1.0, 2.5, 3)` → `(0.5, -2)`: seven steps for 3.5; from code −4, "
+            "two steps up to 0.",
+            trap="Eight codes have seven steps between them. A range that does not reach 0 is "
+            "widened to it first.",
+        ),
         edge_cases={
             "a range on both sides of 0": {"low": -1.0, "high": 3.0, "bits": 3},
             "a range above 0": {"low": 2.0, "high": 7.0, "bits": 3},
@@ -64,6 +72,14 @@ EXERCISES = (
         },
         why="First divide by the scale and round, then add the zero point, then clip to "
         "−2^(bits−1) … 2^(bits−1) − 1, without the lowest if narrow.",
+        hint=Hint(
+            approach="As with int8; only the two ends depend on the bits. Write them down for 3 "
+            "bits, with and without `narrow`, before you generalise.",
+            example="`quantize_bits([-99.0, 0.7], 1.0, 0, 4, True)` → `[-7, 1]`: the lowest of "
+            "the 16 codes is left out.",
+            trap="`narrow` takes the lowest code away, not one at each end. Clipping before the "
+            "zero point is added cuts at the wrong place.",
+        ),
         edge_cases={
             "far out of range, narrow": {
                 "x": np.array([-99, 99], np.float32), **_NO_CODE, "narrow": True,
@@ -83,6 +99,14 @@ EXERCISES = (
         },
         why="The minimum and the maximum over all axes but that of the channels, with the "
         "dimensions kept.",
+        hint=Hint(
+            approach="The axis that is named stays, all others are run over. Which shape makes "
+            "the result line up with x again?",
+            example="`minimum_maximum([[1.0, 2.0], [3.0, -4.0]], 1)` → `([[1.0, -4.0]], [[3.0, "
+            "2.0]])`: column by column.",
+            trap="NumPy's `axis` names what is run over, the opposite of what is given here. "
+            "Without kept dimensions the result lines up with the last axis.",
+        ),
         edge_cases={
             "two by two": {"x": np.array([[1, 2], [3, -4]], np.float32), "axis": 1},
             "a depthwise kernel": {
@@ -99,6 +123,14 @@ EXERCISES = (
         },
         why="Of each code the lowest four bits; the first of two stays where it is, the second "
         "moves up by four; a missing one counts as 0.",
+        hint=Hint(
+            approach="Write two codes as four binary digits each, in two's complement, side by "
+            "side in one byte. Which of them is in the low half?",
+            example="`pack([5, -2])` → `[229]`: 0101 in the low half, 1110 in the high one: 1110 "
+            "0101.",
+            trap="A negative int8 is full of ones on the left, which spill into the neighbour "
+            "unless they are cut off.",
+        ),
         edge_cases={
             "one negative": {"codes": np.array([5, -2], np.int8)},
             "an odd number": {"codes": np.array([1, 2, 3], np.int8)},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.split_channels.cost import exchanges, ring_bytes, speed_up
 
 _WORKERS = st.integers(1, 5)
@@ -16,6 +16,14 @@ EXERCISES = (
         {"divisions": st.lists(st.sampled_from(["output", "input"]), max_size=5).map(tuple)},
         why='Behind "input" stands a "sum", always. Behind "output" there is "nothing" to do if '
         'the next layer is divided by "input"; before another "output", and at the end, "gather".',
+        hint=Hint(
+            approach="Go through the layers and ask what each worker holds now, and what the next "
+            "layer needs from it.",
+            example='`exchanges(("input", "output"))` → `("sum", "gather")`: partial sums must be '
+            'added; behind the last layer the parts must be put together.',
+            trap="Only one pair needs nothing in between, and only in one order. At the end the "
+            "whole answer is wanted.",
+        ),
         edge_cases={
             "one layer by outputs": {"divisions": ("output",)},
             "one layer by inputs": {"divisions": ("input",)},
@@ -32,6 +40,13 @@ EXERCISES = (
         },
         why="Each of n workers passes on n − 1 of the n shares, each num_bytes / n; to sum, the "
         "ring turns twice.",
+        hint=Hint(
+            approach="Draw a ring of three. In one round each worker passes one share on: after "
+            "how many rounds does everybody have everything?",
+            example='`ring_bytes("gather", 120, 3)` → `80`: two shares of 40.',
+            trap="A share is the n-th part. A sum takes the way round twice, and a worker alone "
+            "sends nothing.",
+        ),
         edge_cases={
             "gather with one neighbour": {"exchange": "gather", "num_bytes": 120, "workers": 2},
             "sum in a ring of three": {"exchange": "sum", "num_bytes": 120, "workers": 3},
@@ -49,6 +64,13 @@ EXERCISES = (
         },
         why="The time of one worker over the time of n: the divided part shrinks to 1/n, the "
         "serial part does not, and the exchange is added, unless there is nobody to exchange with.",
+        hint=Hint(
+            approach="Write down the seconds of one worker, then those of n. Which parts shrink, "
+            "which stay, which are new?",
+            example="`speed_up(1.0, 3.0, 0.0, 3)` → `2.0`: four seconds against two.",
+            trap="The serial part is not divided, so the factor never reaches n. One worker "
+            "exchanges nothing.",
+        ),
         edge_cases={
             "nothing serial, a free link": {
                 "serial_seconds": 0.0, "divided_seconds": 4.0, "exchange_seconds": 0.0,

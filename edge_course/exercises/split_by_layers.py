@@ -5,7 +5,7 @@ import math
 
 from hypothesis import strategies as st
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.split_layers.chain_plan import best_cut
 from edge_course.split_layers.graph_plan import bytes_across, least_seconds
 
@@ -33,6 +33,14 @@ EXERCISES = (
         },
         why="What an operator of the head writes crosses if at least one operator outside reads "
         "it; it crosses once, however many they are.",
+        hint=Hint(
+            approach="Look at each result once: where is it made, and who reads it? It crosses if "
+            "somebody on the other side does.",
+            example="`bytes_across([5, 2, 1], [(0, 1), (0, 2), (1, 2)], {0, 1})` → `7`: operator "
+            "2 is outside and reads the 5 and the 2.",
+            trap="A result crosses once, however many read it outside. What the outside writes "
+            "does not count here.",
+        ),
         edge_cases={
             "two outside read the same": {
                 "num_bytes": [5, 1, 1],
@@ -59,6 +67,14 @@ EXERCISES = (
         why="With k operators on the device: their seconds there, rtt + 8 · num_bytes[k] / "
         "bandwidth, and the others' seconds on the server; with all n there is no link at all. "
         "The smallest k with the least sum.",
+        hint=Hint(
+            approach="For each k three waits follow each other: what runs here, what goes over "
+            "the link, what runs there. Write them down for k = 0, then let k grow.",
+            example="`best_cut([1, 1, 8], [0, 0, 1], [9, 9, 1, 0], 8, 1)` → `2`: 2 s here, 1 + 1 "
+            "s for the link, 1 s there.",
+            trap="With everything on the device there is no link, so no round trip. Bytes are "
+            "eight bits, and of equal sums the smallest k wins.",
+        ),
         edge_cases={
             "a bottleneck in the middle": {
                 "device": [1, 1, 8],
@@ -96,6 +112,14 @@ EXERCISES = (
         why="Of all sets of operators on the device that have, with each operator, those whose "
         "results it reads: the seconds of each where it is, rtt if one is on the server, and "
         "8 / bandwidth for each byte that crosses, a result with several readers once.",
+        hint=Hint(
+            approach="Try sets: a set on the device is possible if each operator in it has there "
+            "all that it reads. Add up one set by hand before you loop over all.",
+            example="`least_seconds([1, 9], [inf, 2], [3, 0], [(0, 1)], 8, 1)` → `7`: 1 s here, 1 "
+            "+ 3 s for the link, 2 s there; alone the device takes 10.",
+            trap="The round trip counts once if anything is on the server, a result with several "
+            "readers once. Not every set has its inputs.",
+        ),
         edge_cases={
             "two branches, one of them heavy": {
                 "device": [0, 9, 1, 1],

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.structured_pruning.arithmetic import (
     cut_pair,
     flattened_columns,
@@ -46,6 +46,14 @@ EXERCISES = (
         },
         why="A channel is a row of the first weight, an entry of its bias and a column of the next "
         "weight: all three go, and all three stand in the order of kept.",
+        hint=Hint(
+            approach="Follow one channel: where is it made, where is it moved, where is it read?",
+            example="`cut_pair([[1.0], [2.0], [3.0]], [4.0, 5.0, 6.0], [[7.0, 8.0, 9.0]], [2, "
+            "0])` → `([[3.0], [1.0]], [6.0, 4.0], [[9.0, 7.0]])`: channels 2 and 0, in "
+            "that order, at all three places.",
+            trap="The next layer reads channels along its second axis. `kept` is an order as well "
+            "as a choice: a mask loses it.",
+        ),
         edge_cases={
             "two convolutions": {
                 "weight": np.arange(12, dtype=np.float32).reshape(3, 1, 2, 2),
@@ -63,6 +71,14 @@ EXERCISES = (
         },
         why="Flattening puts channel after channel: channel c has the columns from c · places to "
         "c · places + places − 1, and the blocks stand in the order of kept.",
+        hint=Hint(
+            approach="Write the columns of a tiny example as blocks, one block for each channel. "
+            "Which numbers stand in block c?",
+            example="`flattened_columns([2, 0], 2)` → `[4, 5, 0, 1]`: the blocks are 0 1, 2 3 and "
+            "4 5.",
+            trap="Columns c, c + channels, … belong to another layout, with the channels last. "
+            "The blocks keep the order of `kept`.",
+        ),
         edge_cases={
             "two of three channels with four places": {
                 "kept": np.array([0, 2]),
@@ -79,6 +95,13 @@ EXERCISES = (
         },
         why="Follow the ties as far as they lead: everything in reach gets the smallest number in "
         "reach; what has no tie keeps its own.",
+        hint=Hint(
+            approach="Think of islands and bridges: whatever can be reached has one name, the "
+            "smallest number in reach.",
+            example="`tied(4, [(2, 3), (1, 2)])` → `[0, 1, 1, 1]`: 3 reaches 1 by way of 2.",
+            trap="One pass over the ties is not enough: a late one can join two groups that have "
+            "their names already.",
+        ),
         edge_cases={
             "a chain that is tied from its far end": {
                 "count": 4,
@@ -100,6 +123,15 @@ EXERCISES = (
         },
         why="The smallest importance for its cost goes first, of equal ones the first; and of each "
         "group the channel that would be its last stays out of the list.",
+        hint=Hint(
+            approach="What is lost with a channel, and what is saved? Put all in order of the one "
+            "for each unit of the other. Then ask which may never go.",
+            example="`removal_order([3.0, 1.0, 8.0, 2.0], [1, 1, 4, 4], [0, 0, 1, 1])` → `[3, "
+            "1]`: the ratios are 3, 1, 2 and 0.5; channels 0 and 2 are then the last of "
+            "their groups.",
+            trap="A group must not become empty: the channel that stays is the last in this "
+            "order, not the one with the highest number.",
+        ),
         edge_cases={
             "two groups": {
                 "importance": np.array([3.0, 1.0, 8.0, 2.0]),

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.measure import conv_macs
 from edge_course.networks.nn import conv2d, half_squared_error_gradient, softmax
 
@@ -33,6 +33,15 @@ EXERCISES = (
         why="The output at row y, column x is the patch images[n, y : y + rows, x : x + columns] "
         "times one output channel of the kernel, number by number, summed, plus that "
         "channel's bias.",
+        hint=Hint(
+            approach="Begin with one output number: cut its patch out of the picture, multiply "
+            "number by number with the kernel of one output channel, sum. Then ask how "
+            "many patches there are in each direction.",
+            example="`conv2d([[[[1], [2]], [[3], [4]]]], [[[[1]], [[0]]], [[[0]], [[2]]]], "
+            "[0.5])` → `[[[[9.5]]]]`: one patch, and 1·1 + 2·0 + 3·0 + 4·2 + 0.5 is 9.5.",
+            trap="The kernel is not turned round. The sum runs over the input channels too, and "
+            "the output is smaller than the picture.",
+        ),
         edge_cases={
             "one patch": {
                 "images": np.arange(4.0).reshape(1, 2, 2, 1),
@@ -61,6 +70,13 @@ EXERCISES = (
         },
         why="Each of the height × width × channels outputs sums one product for each number of "
         "its patch: kernel rows × kernel columns × channels_in / groups.",
+        hint=Hint(
+            approach="Two questions: how many numbers come out, and how many products make one of "
+            "them?",
+            example="`conv_macs((2, 2, 4), (3, 3), 2, 1)` → `288`: 16 numbers of 18 products each.",
+            trap="An output channel reads the input channels of its own group only. The size of "
+            "the input does not enter, only that of the output.",
+        ),
         edge_cases={
             "each of 8 channels on its own": {
                 "output_shape": (5, 5, 8),
@@ -79,6 +95,15 @@ EXERCISES = (
         },
         why="Xᵀ (X θ − y): first how much each prediction is too high, then for each parameter "
         "the sum of these errors times that parameter's column of X.",
+        hint=Hint(
+            approach="First the errors, one for each example. Then one parameter: how much does "
+            "it move each prediction? That is its column of X.",
+            example="`half_squared_error_gradient([[1, 0], [1, 2]], [1, 0], [0, 1])` → `[1, 4]`: "
+            "the predictions are 0 and 2, the errors −1 and 2; the columns (1, 1) and (0, "
+            "2) weigh them to 1 and 4.",
+            trap="Prediction minus truth, not the other way round. The half in the error takes "
+            "the 2 of the square away; it is a sum over examples, no mean.",
+        ),
         edge_cases={
             "two examples": {
                 "X": np.array([[1.0, 0.0], [1.0, 2.0]]),
@@ -94,6 +119,13 @@ EXERCISES = (
                           elements=_SMALL)},
         why="exp of each score, divided by the sum of its row; the row's largest score is "
         "subtracted first so that exp cannot overflow.",
+        hint=Hint(
+            approach="All numbers positive, each row with the sum 1. What changes in the result "
+            "if the same number is taken off all scores of a row?",
+            example="`softmax([[0.0, 1.0]])` → `[[0.27, 0.73]]`: 1 and 2.72, each over 3.72.",
+            trap="exp overflows from about 710 on. And each row stands for itself: its own sum, "
+            "its own largest score.",
+        ),
         edge_cases={
             "two classes": {"logits": np.array([[0.0, 1.0]])},
             "large scores": {"logits": np.array([[1000.0, 1001.0]])},

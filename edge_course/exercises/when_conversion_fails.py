@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.check import Exercise
+from edge_course.checker import Exercise, Hint
 from edge_course.frameworks import clinic
 
 _SIZES = st.integers(1, 3)
@@ -42,6 +42,15 @@ EXERCISES: tuple[Exercise, ...] = (
         },
         why="The first per_class pictures of every class, as float32 with a last axis for the "
         "channel, divided by 255: by that, not by what happens to be the largest pixel.",
+        hint=Hint(
+            approach="The converter measures ranges on these pictures, so they must look exactly "
+            "as those of the training: which pictures, which shape, which dtype, which "
+            "scale?",
+            example="`prepare_calibration([[[0, 51]], [[102, 0]]], [0, 1], 1)` → `[[[[0.0], "
+            "[0.2]]], [[[0.4], [0.0]]]]`: 51 is a fifth of 255.",
+            trap="Dividing by the largest pixel at hand makes dark pictures brighter than they "
+            "were in training.",
+        ),
         edge_cases={
             "dark pictures only": {
                 "images": np.array([[[0, 51]], [[102, 0]]], np.uint8),
@@ -60,6 +69,14 @@ EXERCISES: tuple[Exercise, ...] = (
             ).map(tuple)
         },
         why="int8 at both ends, and nothing but int8 and int32 in between.",
+        hint=Hint(
+            approach="Look with the eyes of a processor without floating point: what would it "
+            "refuse at the entrance, at the exit, in between?",
+            example='`is_full_int8(("float32", "int8", "int8"))` → `False`: it wants floats at '
+            "the entrance.",
+            trap="A file that computes in int8 may still take and give floats. int32 inside is "
+            "right: biases are kept in it.",
+        ),
         edge_cases={
             "int8 from end to end": {"dtypes": ("int8", "int8", "int32", "int8")},
             "float at the ends": {"dtypes": ("float32", "int8", "int8", "float32")},
@@ -77,6 +94,14 @@ EXERCISES: tuple[Exercise, ...] = (
             )
         },
         why="For each picture by itself: 1 − x if the mean of its top row, x[i, 0], is above 0.5.",
+        hint=Hint(
+            approach="Each picture decides for itself, by its top row alone. Then the whole "
+            "picture is turned over or left.",
+            example="`dark_background([[[1.0], [0.25]]])` → `[[[0.0], [0.75]]]`: the top row is "
+            "bright.",
+            trap="A mean over the batch lets the neighbours decide, a mean over the whole picture "
+            "the garment. Exactly one half stays.",
+        ),
         edge_cases={
             "one bright, one dark": {"x": np.array([[[1.0, 1.0]], [[0.0, 0.25]]], np.float32)},
             "bright below, dark on top": {"x": np.array([[[0.0], [1.0], [1.0]]], np.float32)},
@@ -98,6 +123,14 @@ EXERCISES: tuple[Exercise, ...] = (
             "epsilon": st.just(1.0),
         },
         why="γ (x − μ) / √(σ² + ε) + β with the μ and σ² that are given, not those of x.",
+        hint=Hint(
+            approach="Everything is given, nothing is measured here: four numbers for each "
+            "channel. Shift and scale the one way, then the other.",
+            example="`normalise([[3.0]], [1.0], [3.0], [2.0], [0.5], 1.0)` → `[[2.5]]`: 2 above "
+            "the mean is one deviation; two of these and a half are 2.5.",
+            trap="With the mean of the batch itself, a batch of one picture gives β, whatever the "
+            "picture.",
+        ),
         edge_cases={
             "a batch of one": {
                 "x": np.array([[3.0]]),
@@ -121,6 +154,13 @@ EXERCISES: tuple[Exercise, ...] = (
             "n": st.integers(1, 4),
         },
         why="⌈m / n⌉ batches of n: all inputs in their order, then zeros, and none if m divides.",
+        hint=Hint(
+            approach="How many batches does it take to hold all inputs? How many places stay "
+            "empty? Fill them, then cut into batches.",
+            example="`pad_to_batch([[1.0], [2.0], [3.0]], 2)` → `[[[1.0], [2.0]], [[3.0], "
+            "[0.0]]]`: two batches of two have one place to fill.",
+            trap="If the number divides, nothing is added, and no batch of zeros either.",
+        ),
         edge_cases={
             "divides": {"x": np.ones((4, 1), np.float32), "n": 2},
             "fewer than one batch": {"x": np.ones((1, 2), np.float32), "n": 3},
@@ -131,6 +171,14 @@ EXERCISES: tuple[Exercise, ...] = (
         {"channels": _SIZES, "height": _SIZES, "width": _SIZES},
         why="Channels last means that the channel runs fastest: pixel (y, x) of channel c is row "
         "(c · height + y) · width + x, and the rows are listed by y, then x, then c.",
+        hint=Hint(
+            approach="Number the rows of a tiny picture, channel after channel. Then read these "
+            "numbers off pixel by pixel.",
+            example="`rows_for_nhwc(2, 1, 3)` → `[0, 3, 1, 4, 2, 5]`: the first pixel has the "
+            "rows 0 and 3.",
+            trap="The list says which old row stands at each new place. The inverse list looks "
+            "like it, and is the same when the sizes are equal.",
+        ),
         edge_cases={
             "two channels of three pixels": {"channels": 2, "height": 1, "width": 3},
             "three different sizes": {"channels": 4, "height": 2, "width": 3},
@@ -140,6 +188,13 @@ EXERCISES: tuple[Exercise, ...] = (
         clinic.erf,
         {"x": arrays(np.float64, _SIZES, elements=st.integers(-8, 8).map(lambda i: i / 2))},
         why="The formula holds for x ≥ 0: put |x| into it, and give the result the sign of x.",
+        hint=Hint(
+            approach="The formula is good on one half of the axis. The function is odd: what does "
+            "that say about the other half?",
+            example="`erf([-0.5, 0.5])` → `[-0.52, 0.52]`: equal but for the sign.",
+            trap="Negative numbers put into the formula come out far beyond −1. Far out the "
+            "answer is ±1, never NaN.",
+        ),
         edge_cases={
             "a negative number": {"x": np.array([-1.0, 1.0])},
             "far out": {"x": np.array([-30.0, 30.0])},
@@ -154,6 +209,14 @@ EXERCISES: tuple[Exercise, ...] = (
         },
         why="An operator set has all operators from the largest needed number on; a runtime has "
         "all sets up to its own. So it is the largest needed, if the weakest runtime has that.",
+        hint=Hint(
+            approach="From which set on are all operators there? Up to which set does every "
+            "runtime read?",
+            example="`first_supported_opset((13, 17), (21, 19))` → `17`: all operators are in 17, "
+            "and both runtimes read it.",
+            trap="The newest operator demands, the oldest runtime limits. If these two do not "
+            "meet there is no such set.",
+        ),
         edge_cases={
             "one runtime is too old": {"needed": (13, 22), "supported": (26, 21)},
             "just new enough": {"needed": (13, 22), "supported": (26, 22)},
@@ -168,6 +231,14 @@ EXERCISES: tuple[Exercise, ...] = (
         },
         why="First to the network's scale (divided by 255), then to codes: divided by the scale, "
         "rounded, plus the zero point, clipped to −128 … 127; the shape is (1, height, width, 1).",
+        hint=Hint(
+            approach="Follow a picture: from pixels to the numbers of the training, from these to "
+            "the file's codes, and last into the shape that the file expects.",
+            example="`fit_input([[0, 255]], 0.5, 10)` → `[[[[10], [12]]]]`: 0 and 1 in the "
+            "network's numbers, 0 and 2 steps.",
+            trap="Pixels minus 128 are right for one scale and one zero point only. Clip before "
+            "the dtype changes.",
+        ),
         edge_cases={
             "black and white": {
                 "picture": np.array([[0, 255]], np.uint8),
@@ -184,6 +255,14 @@ EXERCISES: tuple[Exercise, ...] = (
             "sha256": st.just(hashlib.sha256(_SENT).hexdigest()),
         },
         why="Too few bytes: truncated; too many: too long; as many, but another SHA-256: altered.",
+        hint=Hint(
+            approach="Two questions, in this order: are there as many bytes as there should be? "
+            "If so, are they the same bytes?",
+            example='`file_state(b"mode", 5, "…")` → `"truncated"`: four bytes of five; the hash '
+            "need not be computed.",
+            trap="A wrong hash alone does not say what happened; the right length does not say "
+            "that nothing did.",
+        ),
         edge_cases={
             "as it was": _sent(_SENT),
             "one byte is another": _sent(b"modal"),
@@ -195,6 +274,14 @@ EXERCISES: tuple[Exercise, ...] = (
         clinic.times_as_long,
         {"seconds": _TIMINGS, "reference": _TIMINGS},
         why="Divide round by round, then take median, 25 % and 75 % quantile of the ratios.",
+        hint=Hint(
+            approach="The two ran in turns, so that a slow moment of the machine hit both. Which "
+            "comparison keeps that?",
+            example="`times_as_long([2.0, 2.0, 8.0], [1.0, 2.0, 4.0])` → `(2.0, 1.5, 2.0)`: "
+            "twice, once and twice as long.",
+            trap="Medians that are taken before dividing compare moments that have nothing to do "
+            "with each other.",
+        ),
         edge_cases={
             "the machine slowed down": {
                 "seconds": np.array([2.0, 2.0, 8.0, 8.0]),
