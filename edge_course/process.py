@@ -52,7 +52,7 @@ def another() -> Iterator[Callable]:
                     "or it was killed): start another one"
                 ) from None
             finally:
-                if future and not future.done():  # interrupted: nobody waits for it any more
+                if future is None or not future.done():  # interrupted: nobody waits for it
                     with suppress(psutil.NoSuchProcess):
                         other.kill()
 

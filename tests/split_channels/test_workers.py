@@ -262,22 +262,33 @@ def test_bad_settings(workers, timeout, message):
 
 
 ABANDONS = """
-import sys, time
+import os, signal, sys, time
+from edge_course.split_channels import networks
 from edge_course.split_channels.workers import Workers
 if __name__ == "__main__":
     pool = Workers(1)
+    pool.load(networks.NETWORKS["seed_cnn"](), networks.FEWEST_EXCHANGES["seed_cnn"])
+    if hasattr(os, "killpg"):
+        try:  # as a notebook does in whatever cell: this process and all that it has started
+            os.killpg(0, signal.SIGINT)
+            time.sleep(600)
+        except KeyboardInterrupt:
+            pass
+    print(pool.run(networks.first_pictures(2)[0]).output.shape, flush=True)
     print(*pool.pids.values(), flush=True)
     time.sleep(600)
 """
 
 
-def test_the_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
+def test_the_workers_outlive_an_interrupt_and_end_with_the_process_that_started_them(tmp_path):
     script = tmp_path / "abandons.py"
     script.write_text(ABANDONS, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment
-    ) as parent:
+        [sys.executable, script],
+        stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True,
+    ) as parent:  # fmt: skip
+        assert parent.stdout.readline().strip() == "(2, 10)"
         [worker] = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
         parent.kill()
     assert not psutil.wait_procs([worker], timeout=BOUND)[1]
