@@ -9,7 +9,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from edge_course import environment
+from edge_course import environment, terminal
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = Path(__file__).resolve().parent / "jupyter"
@@ -70,6 +70,6 @@ def _has_browser() -> bool:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        terminal.run_command(main)
     except KeyboardInterrupt:
         sys.exit(130)

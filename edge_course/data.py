@@ -12,7 +12,6 @@ import io
 import json
 import os
 import pkgutil
-import sys
 import zipfile
 from pathlib import Path
 
@@ -197,6 +196,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     # The recipes import this module under its own name: use that one, not a second copy.
-    from edge_course import data
+    from edge_course import data, terminal
 
-    sys.exit(data.main())
+    terminal.run_command(data.main)

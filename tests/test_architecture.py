@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "edge_course"
 FLOORS = (
-    {"check", "data", "environment", "listing", "measure", "plot", "process"},
+    {"check", "data", "environment", "listing", "measure", "plot", "process", "terminal"},
     {"fashion_mnist"},
     {"networks", "quantization"},
     {"runtimes"},

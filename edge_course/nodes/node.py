@@ -31,6 +31,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from edge_course import terminal
 from edge_course.nodes import addresses, wire
 from edge_course.nodes.part import Part, cut_name
 from edge_course.nodes.transport import KEY, NodeError, open_session
@@ -276,4 +277,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run_command(main)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,12 +17,13 @@ import pytest
 from edge_course import process
 from edge_course.frameworks import in_pytorch
 from edge_course.runtimes import ort
-from edge_course.split_channels import networks
+from edge_course.split_channels import networks, torchrun
 from edge_course.split_channels.cost import division_cost
 from edge_course.split_channels.layers import Layer
 from edge_course.split_channels.program import together
 from edge_course.split_channels.ring import Pace
 from edge_course.split_channels.workers import WorkerLostError, Workers
+from tests.support.effort import effort
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = list(networks.NETWORKS)
@@ -263,7 +265,7 @@ def test_bad_settings(workers, timeout, message):
 
 ABANDONS = """
 import os, signal, sys, time
-from edge_course.split_channels import networks
+from edge_course.split_channels import networks, torchrun
 from edge_course.split_channels.workers import Workers
 if __name__ == "__main__":
     pool = Workers(1)
@@ -294,8 +296,8 @@ def test_the_workers_outlive_an_interrupt_and_end_with_the_process_that_started_
     assert not psutil.wait_procs([worker], timeout=BOUND)[1]
 
 
-def torchrun(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "torch.distributed.run", *arguments]
+def run_torchrun(*arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    command = [*before, sys.executable, "-m", "torch.distributed.run", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         command, capture_output=True, text=True, timeout=170, cwd=ROOT, env=environment
@@ -311,7 +313,7 @@ def test_two_launches_of_torchrun_as_on_two_machines():
     ours = ["-m", "edge_course.split_channels.torchrun"]
     ours += ["--network", "depthwise_cnn", "--pictures", "9"]
     with ThreadPoolExecutor(2) as threads:
-        runs = list(threads.map(lambda rank: torchrun(*command, rank, *ours), "01"))
+        runs = list(threads.map(lambda rank: run_torchrun(*command, rank, *ours), "01"))
     assert [run.returncode for run in runs] == [0, 0], runs
     assert "[OK]   depthwise_cnn, 9 pictures" in runs[0].stdout
     layers, divisions = network("depthwise_cnn")
@@ -321,10 +323,37 @@ def test_two_launches_of_torchrun_as_on_two_machines():
         assert f"sent {cost.bytes[rank]:,} bytes" in run.stdout
 
 
-def test_without_torchrun_the_command_is_named():
-    environment = {k: v for k, v in os.environ.items() if k != "RANK"} | {"PYTHONPATH": str(ROOT)}
-    run = subprocess.run(
-        [sys.executable, "-m", "edge_course.split_channels.torchrun"],
-        capture_output=True, text=True, timeout=60, env=environment,
-    )  # fmt: skip
-    assert run.returncode == 2 and "start this with torchrun" in run.stdout
+def test_without_torchrun_the_command_is_named(monkeypatch, capsys):
+    monkeypatch.delenv("RANK", raising=False)
+    assert torchrun.main([]) == 2
+    said = capsys.readouterr().out
+    assert "start this with torchrun" in said and torchrun.ON_ONE_MACHINE in said
+
+
+def test_every_command_for_torchrun_has_an_address():
+    """Without one torchrun looks for the machine's own name, which may stand for nothing."""
+    for file in ("README.md", "edge_course/split_channels/torchrun.py",
+                 "notebooks/15_split_by_channels.ipynb"):  # fmt: skip
+        text = (ROOT / file).read_text(encoding="utf-8")
+        commands = re.findall(r"torchrun --n.*?split_channels\.torchrun", text, re.DOTALL)
+        assert commands and all("--master-addr" in command for command in commands)
+
+
+@pytest.mark.skipif(not effort(0, 1), reason="looks up a name that nobody has: only --thorough")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="needs root, on Linux")
+def test_the_command_on_a_machine_whose_name_does_not_resolve():
+    nameless = ("unshare", "-u", "sh", "-c", 'hostname no-such-name-xyz; exec "$@"', "sh")
+    arguments = torchrun.ON_ONE_MACHINE.split()[1:]
+    run = run_torchrun(*arguments, "--pictures", "20", before=nameless)
+    assert run.returncode == 0 and "[OK]" in run.stdout, run
+
+
+def test_a_master_whose_name_does_not_resolve_is_said_at_once(monkeypatch):
+    def nowhere(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setenv("MASTER_ADDR", "no-such-name")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    with pytest.raises(ValueError, match="no-such-name stands for no address .*--master-addr"):
+        torchrun.own_address()
