@@ -233,7 +233,7 @@ def _check(message: Message) -> None:
             "expected a model of 32 hexadecimal digits and a request from 0 to 2³² − 1, "
             f"got {message.model!r} and {message.request!r}"
         )
-    _check_text("the cut's name", message.cut, MAX_NAME)
+    check_cut(message.cut)
     if message.kind == "failure":
         _check_text("the text of a failure", message.text, MAX_TEXT)
     if bool(message.tensors) == (message.kind == "failure"):
@@ -245,8 +245,15 @@ def _check(message: Message) -> None:
         if not isinstance(x, np.ndarray) or x.dtype != np.float32:
             kind = getattr(x, "dtype", type(x).__name__)
             raise ValueError(f"expected {name!r} to be a float32 array, got {kind}")
-        if not x.size or not np.isfinite(x).all():
-            raise ValueError(f"{name!r} is empty, or has NaN or infinity in it: shape {x.shape}")
+        if not x.size:
+            raise ValueError(f"{name!r} is empty: it has the shape {x.shape}")
+        if not np.isfinite(x).all():
+            raise ValueError(f"{name!r} has NaN or infinity in it, expected finite numbers")
+
+
+def check_cut(name: str) -> None:
+    """Raise a ValueError if a cut's name cannot be sent."""
+    _check_text("the cut's name", name, MAX_NAME)
 
 
 def _check_text(what: str, text: str, longest: int) -> None:

@@ -7,7 +7,7 @@ One command on each machine, with the same course on each; ADDRESS is that of th
 
 and ``--node-rank 1`` on the second. On one machine alone, with two processes::
 
-    torchrun --nproc-per-node 2 --master-addr 127.0.0.1 -m edge_course.split_channels.torchrun
+    torchrun --nproc-per-node 2 --local-addr 127.0.0.1 -m edge_course.split_channels.torchrun
 
 Without an address torchrun takes the machine's own name, and waits for minutes where that name
 stands for no address (macOS, virtual private networks, containers).
@@ -30,7 +30,7 @@ from edge_course.split_channels.program import together
 from edge_course.split_channels.ring import Pace, Ring
 
 ON_ONE_MACHINE = (
-    "torchrun --nproc-per-node 2 --master-addr 127.0.0.1 -m edge_course.split_channels.torchrun"
+    "torchrun --nproc-per-node 2 --local-addr 127.0.0.1 -m edge_course.split_channels.torchrun"
 )
 
 
@@ -123,7 +123,7 @@ def own_address() -> str:
     except socket.gaierror as error:
         raise ValueError(
             f"the name {name} stands for no address ({error.strerror}): give torchrun that of the "
-            "first machine, such as --master-addr 127.0.0.1 on one machine alone"
+            "first machine (--master-addr), or on one machine alone --local-addr 127.0.0.1"
         ) from None
     with socket.socket(master[0], socket.SOCK_DGRAM) as probe:
         probe.connect(master[4])

@@ -121,7 +121,7 @@ GOOD = np.float32([[0.5, -1.0]])
         (message(GOOD, tensors={f"{i:0255}": GOOD for i in range(99)}), "more than 16384"),
         (message(GOOD.astype(float)), "'pool' to be a float32 array, got float64"),
         (message([0.5]), "'pool' to be a float32 array, got list"),
-        (message(np.zeros((0, 3), "float32")), r"is empty.* shape \(0, 3\)"),
+        (message(np.zeros((0, 3), "float32")), r"is empty: .* shape \(0, 3\)"),
         (message(np.float32([1, np.nan])), "NaN or infinity"),
         (message(np.float32([1, np.inf]), "int8"), "NaN or infinity"),
         (message(np.float32([70_000]), "float16"), "too large for float16"),

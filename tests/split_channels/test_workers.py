@@ -27,7 +27,7 @@ from tests.support.effort import effort
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = list(networks.NETWORKS)
-BOUND = 60  # seconds within which a loss has to be found, on the slowest machine
+BOUND = 120  # seconds within which a loss has to be found, on the slowest machine
 
 
 def exported() -> dict[str, bytes]:
@@ -68,7 +68,7 @@ def pool():
     At most four take part. The tests at the end of this group kill one, one, two, one, and then
     the three that are left.
     """
-    with Workers(8, timeout=4) as workers:
+    with Workers(8, timeout=10) as workers:
         yield workers
 
 
@@ -336,7 +336,7 @@ def test_every_command_for_torchrun_has_an_address():
                  "notebooks/15_split_by_channels.ipynb"):  # fmt: skip
         text = (ROOT / file).read_text(encoding="utf-8")
         commands = re.findall(r"torchrun --n.*?split_channels\.torchrun", text, re.DOTALL)
-        assert commands and all("--master-addr" in command for command in commands)
+        assert commands and all(re.search("--(master|local)-addr", c) for c in commands)
 
 
 @pytest.mark.skipif(not effort(0, 1), reason="looks up a name that nobody has: only --thorough")
@@ -355,5 +355,5 @@ def test_a_master_whose_name_does_not_resolve_is_said_at_once(monkeypatch):
     monkeypatch.setenv("MASTER_ADDR", "no-such-name")
     monkeypatch.setenv("MASTER_PORT", "29500")
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-    with pytest.raises(ValueError, match="no-such-name stands for no address .*--master-addr"):
+    with pytest.raises(ValueError, match=r"no-such-name stands for no address .*--master-addr"):
         torchrun.own_address()
