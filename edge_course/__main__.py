@@ -10,7 +10,7 @@ import tempfile
 import webbrowser
 from pathlib import Path
 
-from edge_course import console, environment
+from edge_course import environment, terminal
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = Path(__file__).resolve().parent / "settings"
@@ -24,7 +24,6 @@ HOMES = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the report and, unless only that was asked for, open the course."""
-    console.print_anywhere()
     parser = argparse.ArgumentParser(
         prog="python -m edge_course",
         description="Reports on this machine, then opens the course in JupyterLab.",
@@ -87,6 +86,6 @@ def _has_browser() -> bool:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        terminal.run_command(main)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -12,13 +12,10 @@ import io
 import json
 import os
 import pkgutil
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
-
-from edge_course import console
 
 FOLDER = Path(__file__).resolve().parent.parent / "data"
 MANIFEST = "manifest.json"
@@ -182,7 +179,6 @@ def check_all() -> list[tuple[str, str]]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Check the files in ``data/``, or rebuild them; return the exit code."""
-    console.print_anywhere()
     parser = argparse.ArgumentParser(
         prog="python -m edge_course.data", description="Checks the files in data/ by their hashes."
     )
@@ -207,6 +203,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     # The recipes import this module under its own name: use that one, not a second copy.
-    from edge_course import data
+    from edge_course import data, terminal
 
-    sys.exit(data.main())
+    terminal.run_command(data.main)

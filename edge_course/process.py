@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from typing import ParamSpec, TypeVar
+
+import psutil
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,14 +30,30 @@ def another() -> Iterator[Callable]:
     Exception
         What the function raises there is raised here.
     concurrent.futures.process.BrokenProcessPool
-        If the process dies.
+        If the process dies. It is ended when a call is interrupted.
 
     Taught in: notebooks/05_crossing_frameworks.ipynb
     """
     # "spawn" starts from nothing on every system; a forked process would have our framework too.
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    # Interrupting any cell interrupts all processes of a notebook: this one has to outlive it.
+    ignore_interrupts = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+    with ProcessPoolExecutor(1, mp_context=context, **ignore_interrupts) as pool:
+        other = psutil.Process(pool.submit(os.getpid).result())
 
         def call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-            return pool.submit(function, *args, **kwargs).result()
+            future = None
+            try:
+                future = pool.submit(function, *args, **kwargs)
+                return future.result()
+            except BrokenProcessPool:
+                raise BrokenProcessPool(
+                    "the other process has ended (a call was interrupted, it ran out of memory, "
+                    "or it was killed): start another one"
+                ) from None
+            finally:
+                if future is None or not future.done():  # interrupted: nobody waits for it
+                    with suppress(psutil.NoSuchProcess):
+                        other.kill()
 
         yield call

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "edge_course"
 FLOORS = (
-    {"checker", "console", "data", "environment", "listing", "measure", "plot", "process"}
+    {"checker", "data", "environment", "listing", "measure", "plot", "process", "terminal"}
     | {"student_call"},
     {"fashion_mnist"},
     {"networks", "quantization"},

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_course import data, fashion_mnist, measure, process
+from edge_course import data, fashion_mnist, measure, process, terminal
 from edge_course.compression.budget import (
     AIM,
     REQUIRED,
@@ -294,4 +294,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    terminal.run_command(main)

@@ -11,7 +11,7 @@ import os
 
 import numpy as np
 
-from edge_course import data, fashion_mnist, measure
+from edge_course import data, fashion_mnist, measure, terminal
 from edge_course.integer_inference.operators import COMPUTATIONS
 from edge_course.integer_inference.step import Step
 from edge_course.runtimes import litert, model_files, tflite_file
@@ -146,7 +146,8 @@ def benchmark(pictures: int = 100, seconds: float = 10.0) -> measure.Latency:
     return measure.latency(functions, rounds=10, seconds=seconds)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the times of the course's integer arithmetic and of LiteRT."""
     argparse.ArgumentParser(
         prog="python -m edge_course.integer_inference.model",
         description="Time integer arithmetic in NumPy against LiteRT's kernels, in one run.",
@@ -159,3 +160,7 @@ if __name__ == "__main__":
     }.items():
         print(f"{label:26}{timings.microseconds(name).median / 1000:9.1f} ms for 100 pictures")
     print(f"integer / reference kernels: {timings.ratio('integer', 'reference')}")
+
+
+if __name__ == "__main__":
+    terminal.run_command(main)

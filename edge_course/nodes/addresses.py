@@ -21,10 +21,10 @@ def addresses() -> list[str]:
 
     Taught in: notebooks/14_split_by_layers.ipynb
     """
-    found = [part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip()]
-    for address in found:
-        host_and_port(address)
-    return found
+    given = [part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip()]
+    for address in given:
+        check_address(address)
+    return given
 
 
 def host_and_port(address: str) -> tuple[str, int]:
@@ -41,6 +41,11 @@ def host_and_port(address: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or int(port) > 65535 or not str(address).startswith("tcp/"):
         raise ValueError(f'expected an address such as "tcp/192.168.1.20:7447", got {address!r}')
     return host.strip("[]"), int(port)
+
+
+def check_address(address: str) -> None:
+    """Raise a ValueError if it is no address such as "tcp/192.168.1.20:7447"."""
+    host_and_port(address)
 
 
 def is_loopback(address: str) -> bool:

@@ -8,6 +8,18 @@
             network = Split(parts, client, fallback=model, deadline=0.5)
             answer = network.run({"pictures": x})
             answer.outputs["scores"], answer.by, answer.seconds, answer.error
+
+What happens to a request (each ends in a `NodeError`, and that in the fallback's answer, marked):
+
+no reply in time
+    Nobody waits any longer than the deadline.
+a late reply
+    It is thrown away. Each request has a number of its own, and `Client` accepts only the reply
+    that repeats it: a late one is never taken for the next.
+an altered reply, or one of another model or for another cut
+    It is refused, with what is wrong with it.
+no node, or a connection that was lost
+    The client connects again when it is asked the next time.
 """
 
 from __future__ import annotations
@@ -50,7 +62,7 @@ class Client:
     """
 
     def __init__(self, address: str, model: str):
-        addresses.host_and_port(address)
+        addresses.check_address(address)
         self.address, self.model = address, model
         self._numbers = itertools.count(secrets.randbits(31))
         self._session: zenoh.Session | None = None
@@ -80,8 +92,8 @@ class Client:
         Raises
         ------
         NodeError
-            If there is no answer in time, or one that cannot be used: altered, for another
-            request, model or cut, or a failure.
+            If there is no answer in time (a late one is thrown away), or one that cannot be
+            used: altered, for another request, model or cut, or a failure.
         ValueError
             If the tensors cannot be sent, or the deadline is not positive.
         """
@@ -101,7 +113,7 @@ class Client:
             raise NodeError(self._late(deadline)) from None
         if reply is None:
             raise NodeError(self._late(deadline))
-        return dict(self._checked(reply, asked).tensors)
+        return dict(self._accepted(reply, asked).tensors)
 
     def _ask(self, data: bytes, end: float) -> bytes | None:
         """Return the bytes of an answer, or None if there was none in time."""
@@ -134,7 +146,8 @@ class Client:
             "slow, or gone"
         )
 
-    def _checked(self, data: bytes, asked: wire.Message) -> wire.Message:
+    def _accepted(self, data: bytes, asked: wire.Message) -> wire.Message:
+        """Return the reply to exactly this request, or say what came instead."""
         try:
             reply = wire.decode(data)
         except wire.WireError as error:

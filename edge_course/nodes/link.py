@@ -11,8 +11,8 @@ as TCP does when it sends again. Not modelled: the headers of packets, TCP's slo
 drop in rate after losses, and others on the same link.
 
 It runs in threads of this process, which wait nearly all the time. Measured, they keep the times
-as well as a process of their own (`edge_course.nodes.link_check`), unless this process computes in
-Python at the same time: then whoever waits for the answer in it is late, too.
+as well as a process of their own, unless this process computes in Python at the same time: then
+whoever waits for the answer in it is late, too.
 """
 
 from __future__ import annotations

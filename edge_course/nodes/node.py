@@ -13,6 +13,9 @@ In a notebook, on this machine::
 
 (`cut.cut_model` makes the parts, `client` has the client.)
 
+Requests wait in a queue of `MAX_WAITING`; one more is refused at once ("overloaded"). What happens
+to a reply that comes too late is the client's affair: see `client`.
+
 Everything is checked on arrival (`edge_course.nodes.wire`); nothing is unpickled. There is no
 password and no encryption: whoever can reach the address can use the node. So it listens on this
 machine only, unless an address is given.
@@ -31,6 +34,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from edge_course import terminal
 from edge_course.nodes import addresses, wire
 from edge_course.nodes.part import Part, cut_name
 from edge_course.nodes.transport import KEY, NodeError, open_session
@@ -64,7 +68,7 @@ class Server:
 
     def __init__(self, part: Part, listen: str):
         self._part, self._cut = part, cut_name(part.inputs)
-        wire.encode(self._failure(0, "none"))  # raises if the cut's name is too long to be sent
+        wire.check_cut(self._cut)
         self._waiting: queue.Queue = queue.Queue(MAX_WAITING)
         self._session = open_session(listen=listen)
         self._worker = threading.Thread(target=self._serve, daemon=True)
@@ -176,11 +180,11 @@ class Node:
         takes: float = 0.0,
     ):
         content = model_files.content(model)
-        part = Part(content, takes=takes)  # says here what is wrong, if anything is
+        part = Part(content, takes=takes)
         self.model, self.cut = part.model, cut_name(part.inputs)
         self.process: subprocess.Popen | None = None
         self.address = address or listen or addresses.free_address()
-        addresses.host_and_port(self.address)
+        addresses.check_address(self.address)
         if address is None:
             self._start(content, takes)
 
@@ -196,10 +200,14 @@ class Node:
         late = threading.Timer(START_SECONDS, self.process.kill)
         late.start()
         try:
-            with contextlib.suppress(BrokenPipeError, OSError):  # it ended: said below
-                self.process.stdin.write(len(content).to_bytes(8, "little") + content)
+            with contextlib.suppress(OSError):  # it ended: said below
+                self.process.stdin.write(len(content).to_bytes(8, "little"))
+                self.process.stdin.write(content)
                 self.process.stdin.flush()
             said = self.process.stdout.readline().decode(errors="replace").strip()
+        except KeyboardInterrupt:
+            self.kill()
+            raise
         finally:
             late.cancel()
         if said != f"serving {self.model}":
@@ -250,13 +258,14 @@ def main(arguments: list[str] | None = None) -> int:
         model = options.model
         if from_parent:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted cell is not our end
-            model = sys.stdin.buffer.read(int.from_bytes(sys.stdin.buffer.read(8), "little"))
+            size = int.from_bytes(sys.stdin.buffer.read(8), "little")
+            model = sys.stdin.buffer.read(size)
         if options.head is not None:
             model = cut.cut_model(model, range(options.head)).tail
             if model is None:
                 raise ValueError(f"nothing comes after {options.head} operators: expected fewer")
         part = Part(model, takes=options.takes)
-        addresses.host_and_port(options.listen)
+        addresses.check_address(options.listen)
         server = Server(part, options.listen)
     except (ValueError, NodeError) as error:
         print(error, flush=True)
@@ -276,4 +285,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run_command(main)

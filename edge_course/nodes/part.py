@@ -81,7 +81,7 @@ class Part:
             )
         begin = time.perf_counter()
         with onnx_conversion.explained(self._name, "run", runtime="ONNX Runtime"):
-            found = self._session.run(None, {name: tensors[name] for name in self.inputs})
+            outputs = self._session.run(None, {name: tensors[name] for name in self.inputs})
         done = time.perf_counter() - begin
         time.sleep(max(self._takes - done, 0.0))
-        return dict(zip(self.outputs, found, strict=True))
+        return dict(zip(self.outputs, outputs, strict=True))

@@ -40,15 +40,15 @@ def exchanges(divisions: Sequence[str]) -> tuple[str, ...]:
     """
     if not set(divisions) <= {"output", "input"}:
         raise ValueError(f'expected "output" or "input" for each layer, got {tuple(divisions)}')
-    found = []
+    behind = []
     for i, division in enumerate(divisions):
         if division == "input":
-            found.append("sum")
+            behind.append("sum")
         elif i + 1 < len(divisions) and divisions[i + 1] == "input":
-            found.append("nothing")
+            behind.append("nothing")
         else:
-            found.append("gather")
-    return tuple(found)
+            behind.append("gather")
+    return tuple(behind)
 
 
 def ring_bytes(exchange: str, num_bytes: float, workers: int) -> float:
@@ -191,7 +191,7 @@ def division_cost(
 
 
 def _counted(ran: Together, workers: int, pictures: int, itemsize: int) -> Cost:
-    found = []
+    counted = []
     for wanted in ran.exchanges:
         kind, layer, array, channels = wanted[0]
         if kind == "gather":
@@ -207,5 +207,5 @@ def _counted(ran: Together, workers: int, pictures: int, itemsize: int) -> Cost:
             again = [sum(sizes) - sizes[(rank + 2) % workers] for rank in range(workers)]
             sent = [first + second for first, second in zip(sent, again, strict=True)]
         steps = RINGS[kind] * (workers - 1)
-        found.append(Sent(kind, layer, tuple(sent), max(sizes) if steps else 0, steps))
-    return Cost(tuple(found), tuple(tuple(pictures * m for m in macs) for macs in ran.macs))
+        counted.append(Sent(kind, layer, tuple(sent), max(sizes) if steps else 0, steps))
+    return Cost(tuple(counted), tuple(tuple(pictures * m for m in macs) for macs in ran.macs))

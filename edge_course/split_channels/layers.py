@@ -5,6 +5,7 @@ Pictures are (n, channels, height, width) here, as in PyTorch. NumPy only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -123,19 +124,96 @@ def cut_layer(layer: Layer, division: str, workers: int, rank: int) -> Layer:
 
     Taught in: notebooks/15_split_by_channels.ipynb
     """
-    if layer.kind not in DIVISIONS.get(division, ()):
-        fitting = [name for name, kinds in DIVISIONS.items() if layer.kind in kinds]
-        raise ValueError(
-            f"{layer.name}: a {layer.kind} layer can be divided as {', '.join(fitting)}, "
-            f"got {division!r}"
-        )
+    check_divisions([layer], [division])
     if division == "whole" or layer.weight is None:
         return layer
-    start, stop = share(layer.weight.shape[division == "input"], workers, rank)
-    if division == "input":
+    if division == "input":  # axis 1 of a weight is that of the inputs
+        start, stop = share(layer.weight.shape[1], workers, rank)
         return replace(layer, weight=layer.weight[:, start:stop])
+    start, stop = share(layer.weight.shape[0], workers, rank)
     bias = None if layer.bias is None else layer.bias[start:stop]
     return replace(layer, weight=layer.weight[start:stop], bias=bias)
+
+
+def check_divisions(layers: Sequence[Layer], divisions: Sequence[str]) -> None:
+    """Raise a ValueError if not each layer has a division, or one that its kind allows."""
+    if len(layers) != len(divisions) or not layers:
+        raise ValueError(
+            f"expected one division for each of {len(layers)} layers, got {len(divisions)}: "
+            f"{', '.join(divisions)}"
+        )
+    for layer, division in zip(layers, divisions, strict=True):
+        if layer.kind not in DIVISIONS.get(division, ()):
+            fitting = [name for name, kinds in DIVISIONS.items() if layer.kind in kinds]
+            raise ValueError(
+                f"{layer.name}: a {layer.kind} layer can be divided as {', '.join(fitting)}, "
+                f"got {division!r}"
+            )
+
+
+def output_shape(layer: Layer, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of a layer's output for an input of some shape; of a part, of its part.
+
+    Parameters
+    ----------
+    layer : the whole layer or a part of it; see `cut_layer`.
+    shape : of the input, (n, channels, height, width), or (n, channels) for a dense layer.
+
+    Returns
+    -------
+    tuple[int, ...]
+        (n, channels out, height, width) or (n, channels out).
+
+    Raises
+    ------
+    ValueError
+        If the layer does not take such an input.
+
+    Taught in: notebooks/15_split_by_channels.ipynb
+    """
+    w = () if layer.weight is None else layer.weight.shape
+    n, channels, *sides = shape
+    if layer.kind == "dense" and (channels, *sides) in (w[1:], (*w[1:], 1, 1)):
+        return n, w[0]
+    if layer.kind == "mean" and len(sides) == 2:
+        return n, channels
+    if layer.kind == "max_pool" and len(sides) == 2:
+        return n, channels, sides[0] // 2, sides[1] // 2
+    if layer.kind in ("conv", "depthwise") and len(sides) == 2:
+        padded = [side + 2 * layer.padding for side in sides]
+        takes = w[0] if layer.kind == "depthwise" else w[1]
+        if channels == takes and padded[0] >= w[-2] and padded[1] >= w[-1]:
+            rows, columns = (
+                (side - kernel) // layer.stride + 1
+                for side, kernel in zip(padded, w[-2:], strict=True)
+            )
+            return n, w[0], rows, columns
+    raise ValueError(
+        f"{layer.name}: an input of shape {tuple(shape)} does not fit "
+        + (f"a weight of shape {w}" if w else f"a {layer.kind} layer")
+    )
+
+
+def output_shapes(layers: Sequence[Layer], shape: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every layer's output by its name, and of the "input": see above.
+
+    Raises
+    ------
+    ValueError
+        If an input does not fit its layer, or what is added to an output does not fit it.
+
+    Taught in: notebooks/15_split_by_channels.ipynb
+    """
+    shapes = {"input": tuple(shape)}
+    for layer in layers:
+        shape = output_shape(layer, shape)
+        if layer.add and shapes.get(layer.add) != shape:
+            raise ValueError(
+                f"{layer.name}: {layer.add!r} cannot be added to an output of shape {shape}: "
+                f"expected an earlier layer of this shape, got {shapes.get(layer.add)}"
+            )
+        shapes[layer.name] = shape
+    return shapes
 
 
 def compute_layer(layer: Layer, x: np.ndarray) -> np.ndarray:
@@ -154,27 +232,25 @@ def compute_layer(layer: Layer, x: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the number of channels does not fit the weight.
+        If the input does not fit the layer.
 
     Taught in: notebooks/15_split_by_channels.ipynb
     """
+    n, _, *sides = output_shape(layer, x.shape)
     w = layer.weight
-    if w is not None and x.shape[1:2] != w.shape[layer.kind != "depthwise" :][:1]:
-        raise ValueError(
-            f"{layer.name}: an input of shape {x.shape} does not fit a weight of shape {w.shape}"
-        )
     if layer.kind == "dense":
-        features = int(np.prod(w.shape[1:]))
-        return x.reshape(len(x), features) @ w.reshape(len(w), features).T
+        features = math.prod(w.shape[1:])
+        return x.reshape(n, features) @ w.reshape(len(w), features).T  # (n, in) @ (in, out)
     if layer.kind == "mean":
-        return x.mean(axis=(2, 3))
+        return x.mean(axis=(2, 3))  # (n, channels)
     if layer.kind == "max_pool":
-        n, channels, height, width = x.shape
-        even = x[:, :, : height // 2 * 2, : width // 2 * 2]
-        return even.reshape(n, channels, height // 2, 2, width // 2, 2).max(axis=(3, 5))
+        even = x[:, :, : 2 * sides[0], : 2 * sides[1]]  # an odd last row or column is left out
+        # (n, channels, height, 2, width, 2) → (n, channels, height, width)
+        return even.reshape(n, -1, sides[0], 2, sides[1], 2).max(axis=(3, 5))
     x = np.pad(x, ((0, 0), (0, 0), *[(layer.padding, layer.padding)] * 2))
     patches = sliding_window_view(x, w.shape[-2:], axis=(2, 3))
     patches = patches[:, :, :: layer.stride, :: layer.stride]  # (n, channels, y, x, rows, columns)
+    # A depthwise weight is (channels, rows, columns), that of a conv (out, in, rows, columns).
     sums = "ncyxij,cij->ncyx" if layer.kind == "depthwise" else "ncyxij,ocij->noyx"
     return np.ascontiguousarray(np.einsum(sums, patches, w, optimize=True))
 
@@ -191,7 +267,7 @@ def finish_layer(layer: Layer, y: np.ndarray, added: np.ndarray | None = None) -
     Taught in: notebooks/15_split_by_channels.ipynb
     """
     if layer.bias is not None:
-        y = y + layer.bias.reshape(-1, *[1] * (y.ndim - 2))
+        y = y + layer.bias.reshape(-1, *[1] * (y.ndim - 2))  # (out, 1, 1) or (out,)
     if added is not None:
         y = y + added
     if layer.activation:
@@ -212,11 +288,7 @@ def deal(
 
     Taught in: notebooks/15_split_by_channels.ipynb
     """
-    if len(layers) != len(divisions) or not layers:
-        raise ValueError(
-            f"expected one division for each of {len(layers)} layers, got {len(divisions)}: "
-            f"{', '.join(divisions)}"
-        )
+    check_divisions(layers, divisions)
     return tuple(cut_layer(la, d, workers, rank) for la, d in zip(layers, divisions, strict=True))
 
 

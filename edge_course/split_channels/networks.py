@@ -30,6 +30,7 @@ def seed_cnn_layers() -> tuple[Layer, ...]:
     """
     w = safetensors.numpy.load(data.read(keras_models.SEED_CNN_WEIGHTS))
     conv = w["conv/kernel"].transpose(3, 2, 0, 1)
+    # (13 · 13 · 32, 128) → (13, 13, 32, 128) → (128, 32, 13, 13)
     hidden = w["hidden/kernel"].reshape(_SIDE, _SIDE, len(conv), -1).transpose(3, 2, 0, 1)
     return (
         Layer("conv", "conv", np.ascontiguousarray(conv), w["conv/bias"], activation="relu"),

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_course.split_channels.cost import RINGS
-from edge_course.split_channels.layers import DIVISIONS, Layer, compute_layer, share
-from edge_course.split_channels.program import Compute
+from edge_course.split_channels.layers import DIVISIONS, Layer, output_shapes, share
+from edge_course.split_channels.program import output_macs
 from edge_course.split_channels.ring import Pace
 
 
@@ -81,12 +81,12 @@ def fastest_division(
         have.add((name, form))
         return seconds
 
-    found = {frozenset({("input", "whole")}): Division((), 0.0)}
+    plans = {frozenset({("input", "whole")}): Division((), 0.0)}
     last = "input"
     for index, layer in enumerate(layers):
         later = {la.add for la in layers[index + 1 :]} | {layer.name}
         then: dict[frozenset, Division] = {}
-        for state, plan in found.items():
+        for state, plan in plans.items():
             for division in (d for d, kinds in DIVISIONS.items() if layer.kind in kinds):
                 have = set(state)
                 seconds = plan.seconds
@@ -101,19 +101,15 @@ def fastest_division(
                 key = frozenset((n, f) for n, f in {*have, (layer.name, form)} if n in later)
                 if seconds < then.get(key, Division((), inf)).seconds:
                     then[key] = Division((*plan.divisions, division), seconds)
-        found, last = then, layer.name
-    ends = (p._replace(seconds=p.seconds + fetch(set(s), last, "whole")) for s, p in found.items())
+        plans, last = then, layer.name
+    ends = (p._replace(seconds=p.seconds + fetch(set(s), last, "whole")) for s, p in plans.items())
     return min(ends, key=lambda plan: plan.seconds)
 
 
 def _sizes(layers: Sequence[Layer], input_shape: Sequence[int], pictures: int) -> dict[str, _Size]:
-    y = np.zeros((1, *input_shape))
-    sizes = {"input": _Size(y.shape[1], pictures * prod(input_shape), 0)}
-    for layer in layers:
-        step = Compute(layer, y)
-        y = compute_layer(layer, y)
-        sizes[layer.name] = _Size(y.shape[1], pictures * y.size, pictures * step.macs(y))
-    return sizes
+    shapes = output_shapes(layers, (pictures, *input_shape))
+    macs = {layer.name: output_macs(layer, shapes[layer.name]) for layer in layers}
+    return {name: _Size(s[1], prod(s), macs.get(name, 0)) for name, s in shapes.items()}
 
 
 def _busiest(

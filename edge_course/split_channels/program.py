@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-from edge_course.split_channels.layers import Layer, compute_layer, deal, finish_layer, join, share
+from edge_course.split_channels.layers import (
+    Layer,
+    compute_layer,
+    deal,
+    finish_layer,
+    join,
+    share,
+)
 
 
 class Compute(NamedTuple):
@@ -21,13 +29,14 @@ class Compute(NamedTuple):
     layer: Layer
     x: np.ndarray
 
-    def macs(self, y: np.ndarray) -> int:
-        """Return the multiply-accumulates of the output ``y``, padding included."""
-        weight = self.layer.weight
-        if weight is None:
-            return 0
-        # Of a weight, all but the axis of the outputs is summed over.
-        return y.size * int(np.prod(weight.shape[1:]))
+
+def output_macs(layer: Layer, shape: Sequence[int]) -> int:
+    """Return the multiply-accumulates of a layer's output of some shape, padding included.
+
+    Taught in: notebooks/15_split_by_channels.ipynb
+    """
+    # Of a weight, all but the axis of the outputs is summed over.
+    return 0 if layer.weight is None else prod(shape) * prod(layer.weight.shape[1:])
 
 
 class Exchange(NamedTuple):
@@ -74,13 +83,13 @@ def worker_steps(
 ) -> Program:
     """Do one worker's part of a network, and yield whenever something is to be done.
 
-    What is yielded is a `Compute`, to be answered with the output of `compute`, or an
+    What is yielded is a `Compute`, to be answered with what `compute_layer` returns, or an
     `Exchange`, to be answered with what the workers have together. So whoever runs this can
     time each step, count its bytes and choose the way to exchange.
 
     Parameters
     ----------
-    parts : the worker's part of each layer, in order; see `cut`.
+    parts : the worker's part of each layer, in order; see `deal`.
     divisions : how each layer is divided: "whole", "output", "input" or "own".
     workers, rank : as for `share`.
     x : the input, whole, (n, channels, height, width).
@@ -162,4 +171,6 @@ def together(
             answers = [join(wanted[0].kind, [w.array for w in wanted])] * workers
         else:
             answers = [compute_layer(*w) for w in wanted]
-            noted.macs.append([w.macs(y) for w, y in zip(wanted, answers, strict=True)])
+            noted.macs.append(
+                [output_macs(w.layer, y.shape) for w, y in zip(wanted, answers, strict=True)]
+            )

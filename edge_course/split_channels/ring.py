@@ -122,7 +122,7 @@ class Ring:
         complete at one worker, and in the other n − 1 steps they travel to all.
         """
         n = self.workers
-        chunks = [chunk.copy() for chunk in np.array_split(y.reshape(-1), n)]
+        chunks = [chunk.copy() for chunk in np.array_split(y.reshape(-1), n)]  # each (size / n,)
         for step in range(n - 1):
             out, into = (self.rank - step) % n, (self.rank - step - 1) % n
             arrived = np.empty_like(chunks[into])
@@ -130,7 +130,7 @@ class Ring:
             chunks[into] += arrived
         for step in range(n - 1):
             self._step(chunks[(self.rank + 1 - step) % n], chunks[(self.rank - step) % n])
-        return np.concatenate(chunks).reshape(y.shape)
+        return np.concatenate(chunks).reshape(y.shape)  # as it was before it was cut
 
     def wait_for_all(self) -> None:
         """Return when every worker has come here; neither counted nor paced."""

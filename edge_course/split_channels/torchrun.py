@@ -7,7 +7,10 @@ One command on each machine, with the same course on each; ADDRESS is that of th
 
 and ``--node-rank 1`` on the second. On one machine alone, with two processes::
 
-    torchrun --nproc-per-node 2 -m edge_course.split_channels.torchrun
+    torchrun --nproc-per-node 2 --local-addr 127.0.0.1 -m edge_course.split_channels.torchrun
+
+Without an address torchrun takes the machine's own name, and waits for minutes where that name
+stands for no address (macOS, virtual private networks, containers).
 """
 
 from __future__ import annotations
@@ -15,15 +18,20 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import sys
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
 
+from edge_course import terminal
 from edge_course.split_channels import networks, worker
-from edge_course.split_channels.layers import deal
+from edge_course.split_channels.layers import Layer, deal
 from edge_course.split_channels.program import together
 from edge_course.split_channels.ring import Pace, Ring
+
+ON_ONE_MACHINE = (
+    "torchrun --nproc-per-node 2 --local-addr 127.0.0.1 -m edge_course.split_channels.torchrun"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     Taught in: notebooks/15_split_by_channels.ipynb
     """
     parser = argparse.ArgumentParser(
-        prog="torchrun … -m edge_course.split_channels.torchrun",
+        prog=ON_ONE_MACHINE,
         description="Computes a trained network, divided by channels over the workers of torchrun.",
     )
     parser.add_argument("--network", choices=networks.NETWORKS, default="seed_cnn")
@@ -48,12 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
     if missing := [name for name in names if name not in os.environ]:
         print(
             f"[FAIL] {', '.join(missing)} not set: start this with torchrun, such as\n"
-            "       torchrun --nproc-per-node 2 -m edge_course.split_channels.torchrun"
+            f"       {ON_ONE_MACHINE}"
         )
         return 2
     try:
         _be_one_of_many(options)
-    except (RuntimeError, ValueError) as error:  # the network's, PyTorch's, or a number of ours
+    except (RuntimeError, ValueError, OSError) as error:  # the network's, PyTorch's, or ours
         print(f"[FAIL] worker {os.environ['RANK']}: {str(error).splitlines()[0]}")
         return 1
     return 0
@@ -64,20 +72,20 @@ def _be_one_of_many(options: argparse.Namespace) -> None:
     from torch import distributed
 
     torch.set_num_threads(1)
+    address = own_address()  # says at once if the master's name stands for none
     timeout = timedelta(seconds=options.timeout)
     store, rank, workers = next(distributed.rendezvous("env://", timeout=timeout))
     store = distributed.PrefixStore("channels", store)
-    group = worker.gloo_group(store, rank, workers, own_address(), options.timeout)
+    group = worker.gloo_group(store, rank, workers, address, options.timeout)
     layers = networks.NETWORKS[options.network]()
     divisions = networks.FEWEST_EXCHANGES[options.network]
     parts = deal(layers, divisions, workers, rank)
     x, _ = networks.first_pictures(options.pictures)
     ring = Ring(workers, rank, worker.swapper(group))
     done = worker.run(parts, divisions, ring, x, Pace(), options.repeats)
-    kept, whole = (sum(la.weight.nbytes for la in la_s if la.weight is not None)
-                   for la_s in (parts, layers))  # fmt: skip
     print(
-        f"worker {rank} of {workers} on {socket.gethostname()}: {kept:,} of {whole:,} bytes of "
+        f"worker {rank} of {workers} on {socket.gethostname()}: "
+        f"{_weight_bytes(parts):,} of {_weight_bytes(layers):,} bytes of "
         f"weights, sent {done.bytes:,} bytes in {done.messages} messages, "
         f"{1000 * np.median(done.seconds):.1f} ms",
         flush=True,
@@ -95,18 +103,32 @@ def _be_one_of_many(options: argparse.Namespace) -> None:
     ring.wait_for_all()
 
 
+def _weight_bytes(layers: Sequence[Layer]) -> int:
+    return sum(layer.weight.nbytes for layer in layers if layer.weight is not None)
+
+
 def own_address() -> str:
     """Return the address of this machine from which torchrun's master can be reached.
 
     Nothing is sent for it: "connecting" a datagram socket only chooses the way.
+
+    Raises
+    ------
+    ValueError
+        If the master's name stands for no address.
     """
-    master = socket.getaddrinfo(
-        os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), type=socket.SOCK_DGRAM
-    )[0]
+    name, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    try:
+        master = socket.getaddrinfo(name, port, type=socket.SOCK_DGRAM)[0]
+    except socket.gaierror as error:
+        raise ValueError(
+            f"the name {name} stands for no address ({error.strerror}): give torchrun that of the "
+            "first machine (--master-addr), or on one machine alone --local-addr 127.0.0.1"
+        ) from None
     with socket.socket(master[0], socket.SOCK_DGRAM) as probe:
         probe.connect(master[4])
         return probe.getsockname()[0]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run_command(main)

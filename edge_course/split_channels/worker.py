@@ -1,7 +1,9 @@
 """What a worker's process does: a group on torch.distributed's gloo, and its part of a network.
 
-Arrays travel between workers by gloo's own transport, raw; between a worker and the process
-that started it as safetensors, with a message in JSON. Nothing is unpickled.
+Arrays travel between workers by gloo's own transport, raw; between a worker and the process that
+started it in files of safetensors, which short messages in JSON name: those always fit into a
+pipe, so no one waits for a process that takes nothing, or stops in the middle of a reply.
+Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +19,14 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
 
 from edge_course.split_channels.layers import Layer, compute_layer
-from edge_course.split_channels.program import Exchange, worker_steps
+from edge_course.split_channels.program import Exchange, output_macs, worker_steps
 from edge_course.split_channels.ring import Pace, Ring, wait_until
 
 if TYPE_CHECKING:
@@ -31,16 +35,21 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 
 
-def send(connection: Connection, message: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-    """Send a message and named arrays over a pipe to or from a child process."""
-    connection.send_bytes(json.dumps(message).encode())
-    connection.send_bytes(safetensors.numpy.save(dict(arrays)))
+def send(
+    connection: Connection, message: Mapping[str, Any], arrays: Mapping[str, Any], file: str
+) -> None:
+    """Send a message to or from a child process, with named arrays in a file."""
+    Path(file).write_bytes(safetensors.numpy.save(dict(arrays)))
+    connection.send_bytes(json.dumps({**message, "arrays": file}).encode())
 
 
 def receive(connection: Connection) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the next message and its arrays; raise an EOFError if the other side has ended."""
     message = json.loads(connection.recv_bytes())
-    return message, safetensors.numpy.load(connection.recv_bytes())
+    file = Path(message["arrays"])
+    arrays = safetensors.numpy.load(file.read_bytes())
+    file.unlink()
+    return message, arrays
 
 
 def packed(parts: Sequence[Layer]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -60,11 +69,11 @@ def unpacked(
     described: Sequence[Mapping[str, Any]], arrays: Mapping[str, np.ndarray]
 ) -> tuple[Layer, ...]:
     """Return the layers that `packed` took apart."""
-    found = []
+    parts = []
     for fields in described:
         weights = {key: arrays.get(f"{fields['name']}/{key}") for key in ("weight", "bias")}
-        found.append(Layer(**fields, **weights))
-    return tuple(found)
+        parts.append(Layer(**fields, **weights))
+    return tuple(parts)
 
 
 def gloo_group(
@@ -172,7 +181,8 @@ def run(
                 exchanged += time.perf_counter() - began
             else:
                 answer = compute_layer(*wanted)
-                wait_until(began, wanted.macs(answer) / pace.macs_per_second)
+                macs = output_macs(wanted.layer, answer.shape)
+                wait_until(began, macs / pace.macs_per_second)
         seconds.append(time.perf_counter() - begin)
         exchanging.append(exchanged)
     return Run(output, seconds, exchanging, ring.bytes, ring.messages)
@@ -180,6 +190,7 @@ def run(
 
 def serve(connection: Connection) -> None:
     """Be a worker: answer what the process that started this one asks, until it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted cell is not our end
     _silence()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
@@ -200,7 +211,8 @@ def serve(connection: Connection) -> None:
                 reply = {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
             if "error" in reply:
                 worker = None  # leave the group, so that those who wait for this one know too
-            send(connection, {**reply, "request": message["request"]}, result)
+            reply["request"] = message["request"]
+            send(connection, reply, result, message["arrays"] + ".reply")
 
 
 class _Worker:
@@ -210,7 +222,7 @@ class _Worker:
         from torch import distributed
 
         rank, workers = message["rank"], message["workers"]
-        store = distributed.FileStore(message["file"], workers)
+        store = distributed.FileStore(message["group"], workers)
         store.set_timeout(timedelta(seconds=message["timeout"]))
         self._group = gloo_group(store, rank, workers, LOOPBACK, message["timeout"])
         self._pace = Pace(**message["pace"])

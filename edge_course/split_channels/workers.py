@@ -5,25 +5,27 @@ They listen on the loopback address only. Over several machines: `torchrun`.
 
 from __future__ import annotations
 
-import queue
+import multiprocessing
+import os
 import tempfile
 import time
 import weakref
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from multiprocessing import connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from edge_course.split_channels import worker
-from edge_course.split_channels.child import GRACE_SECONDS, Child, one_thread
-from edge_course.split_channels.layers import Layer, deal
-from edge_course.split_channels.program import together
+from edge_course.split_channels.layers import Layer, check_divisions, deal, output_shapes
 from edge_course.split_channels.ring import Pace
 
 JOIN_SECONDS = 120.0  # to import PyTorch, on a slow machine
+GRACE_SECONDS = 2.0  # for a process to end, and for others to notice that one has
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class WorkerLostError(RuntimeError):
@@ -91,17 +93,16 @@ class Workers:
         self._timeout = timeout
         self._folder = tempfile.TemporaryDirectory(prefix="channels", ignore_cleanup_errors=True)
         self._layers: tuple[Layer, ...] = ()
-        self._requests, self._joined = 0, False
-        self._inbox: queue.Queue = queue.Queue()
+        self._requests, self._joined, self._dealt_to = 0, False, 0
         self._members: list[int] = []
         self._lost: list[int] = []
-        self._alive: dict[int, Child] = {}
+        self._alive: dict[int, _Child] = {}
         # Also when nobody holds these workers any more, such as after a second ``Workers(4)``.
         self._end = weakref.finalize(self, _end, self._alive, self._folder)
         try:
-            with one_thread():
+            with _one_thread_each():
                 for number in range(count):
-                    self._alive[number] = Child(number, self._inbox)
+                    self._alive[number] = _Child()
             self._ask("start", JOIN_SECONDS, [({"do": "start"}, {})] * count)
         except BaseException:
             self.close()
@@ -140,7 +141,7 @@ class Workers:
         count = len(self._alive) if count is None else count
         if not 1 <= count <= len(self._alive):
             raise ValueError(f"expected 1 to {len(self._alive)} workers, got {count}")
-        deal(layers, divisions, count, 0)  # says what is wrong, if anything is
+        check_divisions(layers, divisions)
         self._layers, self._divisions = tuple(layers), tuple(divisions)
         self._members, self._lost, self._pace = list(self._alive)[:count], [], pace or Pace()
         self._join()
@@ -196,12 +197,14 @@ class Workers:
             )
         if repeats < 1:
             raise ValueError(f"expected at least 1 repetition, got {repeats}")
-        together(self._layers, self._divisions, 1, x[:1])  # says what does not fit, if anything
+        output_shapes(self._layers, x.shape)
         return np.ascontiguousarray(x)
 
     def _run(self, x: np.ndarray, repeats: int) -> WorkersAnswer:
-        if not self._joined:
-            raise self._error("compute", ["the group is broken since the last loss"])
+        if not self._joined:  # something broke the group: a loss, or an interrupt
+            if len(self._members) < self._dealt_to:
+                raise self._error("compute", ["the group is broken since the last loss"])
+            self._join()
         question = {"do": "run", "repeats": repeats}, {"x": x}
         seconds = self._timeout * (repeats + 1)
         replies = self._ask("compute", seconds, [question] * len(self._members))
@@ -218,14 +221,14 @@ class Workers:
 
     def _join(self) -> None:
         """Form a group of those members that are there, and give each its part."""
-        count = len(self._members)
-        file = str(Path(self._folder.name, f"group{self._requests}"))
+        self._dealt_to = count = len(self._members)
+        group = str(Path(self._folder.name, f"group{self._requests}"))
         questions = []
         for rank in range(count):
             parts = deal(self._layers, self._divisions, count, rank)
             described, arrays = worker.packed(parts)
             message = {
-                "do": "join", "file": file, "workers": count, "rank": rank, "layers": described,
+                "do": "join", "group": group, "workers": count, "rank": rank, "layers": described,
                 "divisions": self._divisions, "timeout": self._timeout, "pace": asdict(self._pace),
             }  # fmt: skip
             questions.append((message, arrays))
@@ -237,21 +240,11 @@ class Workers:
         members = list(self._alive) if doing == "start" else self._members
         self._requests += 1
         joined, self._joined = self._joined, False  # whatever interrupts this breaks the group
-        for number, (message, arrays) in zip(members, questions, strict=True):
-            self._alive[number].outbox.put(({**message, "request": self._requests}, arrays))
         begin = time.monotonic()
-        end = begin + seconds + GRACE_SECONDS
-        replies: dict[int, tuple[dict, dict]] = {}
-        ended: set[int] = set()
-        while set(members) - set(replies) - ended:
-            try:
-                number, message, arrays = self._inbox.get(timeout=max(0, end - time.monotonic()))
-            except queue.Empty:
-                break
-            if message is None:
-                ended.add(number)
-            elif message["request"] == self._requests:  # not one that was given up
-                replies[number] = message, arrays
+        for number, (message, arrays) in zip(members, questions, strict=True):
+            file = str(Path(self._folder.name, f"{self._requests}-{number}.safetensors"))
+            self._alive[number].send({**message, "request": self._requests}, arrays, file)
+        replies, ended = self._replies(members, seconds + GRACE_SECONDS)
         if lost := [number for number in members if number not in replies]:
             for number in lost:
                 self._alive.pop(number).kill()
@@ -264,6 +257,26 @@ class Workers:
         self._joined = joined
         return [replies[number] for number in members]
 
+    def _replies(
+        self, members: Sequence[int], seconds: float
+    ) -> tuple[dict[int, tuple[dict, dict]], set[int]]:
+        """Return what the members reply in so many seconds, and those that have ended."""
+        end = time.monotonic() + seconds
+        replies: dict[int, tuple[dict, dict]] = {}
+        ended: set[int] = set()
+        while waiting := set(members) - replies.keys() - ended:
+            number_of = {e: number for number in waiting for e in self._alive[number].ends}
+            ready = connection.wait(number_of, max(0.0, end - time.monotonic()))
+            if not ready:
+                break
+            for number in {number_of[e] for e in ready}:
+                reply = self._alive[number].reply()
+                if reply is None:
+                    ended.add(number)
+                elif reply[0]["request"] == self._requests:  # not one that was given up
+                    replies[number] = reply
+        return replies, ended
+
     def _error(self, doing: str, how: Sequence[str], seconds: float = 0.0) -> WorkerLostError:
         left = len(self._members)
         advice = f"the {left} that are left can: run(x, recover=True)" if left else "start anew"
@@ -271,8 +284,58 @@ class Workers:
         return WorkerLostError(message, self._lost, seconds)
 
 
-def _end(alive: dict[int, Child], folder: tempfile.TemporaryDirectory) -> None:
+def _end(alive: dict[int, _Child], folder: tempfile.TemporaryDirectory) -> None:
     for child in alive.values():
         child.kill()
     alive.clear()
     folder.cleanup()
+
+
+class _Child:
+    """One worker's process, as the process that started it sees it; what it does: `worker`."""
+
+    def __init__(self):
+        # "spawn" starts from nothing on every system, and nothing of this process goes with it.
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=worker.serve, args=(theirs,), daemon=True)
+        self._process.start()
+        theirs.close()  # so that the pipe ends when the process does
+        self.pid = self._process.pid
+        self.ends = (self._pipe, self._process.sentinel)  # ready: it has replied, or ended
+
+    def send(self, message: Mapping[str, Any], arrays: Mapping[str, Any], file: str) -> None:
+        """Hand over a message and arrays; it does not wait for the process to take them."""
+        with suppress(ConnectionError):  # it has ended: `reply` says so
+            worker.send(self._pipe, message, arrays, file)
+
+    def reply(self) -> tuple[dict, dict] | None:
+        """Return a message and its arrays; None if the process has ended. See `ends`."""
+        try:
+            return worker.receive(self._pipe) if self._pipe.poll() else None
+        except (EOFError, OSError, ValueError):
+            return None
+        except KeyboardInterrupt:  # what is read next would begin in the middle of a message
+            self._process.kill()
+            raise
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.join(GRACE_SECONDS)
+        self._pipe.close()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let processes that start meanwhile compute with one thread each."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -136,7 +136,7 @@ def test_frozen_with_more_to_send_than_fits_the_socket():
             large = {"c": np.ones((500_000, 8), "float32")}
             for _ in range(2):
                 with pytest.raises(NodeError, match=r"within 0.3 s"):
-                    within(lambda: client.request(large, deadline=0.3), limit=4)
+                    within(lambda: client.request(large, deadline=0.3))
             assert ask(client, 1, deadline=0.3) == "fallback"
         finally:
             process.resume()
@@ -224,7 +224,7 @@ BAD_REPLIES = {
     "for another cut": (lambda data: wire.encode(reply(data, cut="d")), "another cut"),
     "the request itself": (lambda data: data, "no reply but a request"),
     "a failure": (
-        lambda data: wire.encode(reply(data, kind="failure", text="out of memory")),
+        lambda data: wire.encode(reply(data, kind="failure", text="out of memory", tensors={})),
         "the node says: out of memory",
     ),
     "nothing": (lambda data: None, "nobody answers"),

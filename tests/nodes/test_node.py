@@ -24,6 +24,7 @@ from edge_course.runtimes import ort
 from edge_course.runtimes.model_files import ModelError
 from edge_course.split_layers import cut
 from edge_course.split_layers.graph import read_graph
+from tests.support.effort import effort
 from tests.support.split_checks import (
     HEAD,
     MODEL,
@@ -66,7 +67,8 @@ def test_every_cut_over_zenoh_gives_the_scores_of_the_whole_network(call, networ
     whole = ort.Runner(model, level=cut.LEVEL).run(x)
     graph = read_graph(model)
     (name,) = graph.inputs
-    for head in cut.possible_cuts(graph):
+    heads = list(cut.possible_cuts(graph))
+    for head in heads[:: effort(-4, -1)]:  # from behind: there nothing is left for a node
         parts = cut.cut_model(model, head)
         if parts.tail is None:
             outputs, by = Split(parts, None).run({name: x})[:2]
@@ -80,8 +82,8 @@ def test_every_cut_over_zenoh_gives_the_scores_of_the_whole_network(call, networ
         np.testing.assert_allclose(outputs["scores"], whole, rtol=0, atol=1e-6)
 
 
-# The narrowest place of each network where more than 4,700 numbers cross. Below that the 140
-# bytes that are no numbers show: 3.8 times at 1,568 numbers, 2.5 times at 128.
+# The narrowest place of each network where more than 4,700 numbers cross. Below that the 180
+# bytes that are no numbers show: 3.6 times at 1,568 numbers, 2.2 times at 128.
 @pytest.mark.parametrize(
     ("network", "operators", "crossing"),
     [
@@ -89,12 +91,13 @@ def test_every_cut_over_zenoh_gives_the_scores_of_the_whole_network(call, networ
         ("depthwise_cnn", 20, {"relu_3"}),
     ],
 )
-def test_int8_needs_3_9_times_fewer_bytes_and_costs_less_than_half_a_point(
+def test_int8_needs_almost_4_times_fewer_bytes_and_costs_less_than_half_a_point(
     call, network, operators, crossing
 ):
     test = fashion_mnist.load("test")
-    images = fashion_mnist.preprocess(test.images[:2000]).transpose(0, 3, 1, 2)
-    labels = test.labels[:2000]
+    count = effort(1000, 2000)
+    images = fashion_mnist.preprocess(test.images[:count]).transpose(0, 3, 1, 2)
+    labels = test.labels[:count]
     model = call(in_pytorch.export_trained, network)
     parts = cut.cut_model(model, range(operators))
     assert set(parts.crossing) == crossing
@@ -112,7 +115,7 @@ def test_int8_needs_3_9_times_fewer_bytes_and_costs_less_than_half_a_point(
             got = np.concatenate([wire.decode(message).tensors[name] for message in sent])
             scores = tail.run({name: got})["scores"]
             right[dtype] += int((scores.argmax(axis=1) == labels[i : i + 200]).sum())
-    assert sizes["float32"] / sizes["int8"] >= 3.9
+    assert sizes["float32"] / sizes["int8"] >= 3.85
     assert abs(right["float32"] - right["int8"]) <= 0.005 * len(images)
 
 

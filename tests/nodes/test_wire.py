@@ -1,10 +1,12 @@
 """Messages come back as they were sent, and whatever else comes is one clear error."""
 
 import ast
+import contextlib
 import hashlib
 import json
 import random
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from edge_course.nodes import wire
 from edge_course.nodes.wire import Message, WireError
+from tests.support.effort import effort
 
 PACKAGE = Path(wire.__file__).parent
 MODEL = "0123456789abcdef" * 2
 NUMBERS = {"float32": 2.0**127, "float16": 65_504.0, "int8": 2.0**100}
-START = 24  # bytes before the cut's length
 
 
 def message(x, dtype="float32", **changes) -> Message:
@@ -47,7 +51,7 @@ def messages(draw) -> Message:
     }
     if kind == "failure":
         return Message(kind, **common, text=draw(names))
-    dtype = draw(st.sampled_from(list(wire.DTYPES)))
+    dtype = draw(st.sampled_from(wire.MESSAGE_DTYPES))
     tensors = draw(st.dictionaries(names, arrays(dtype), min_size=1, max_size=3))
     return Message(kind, **common, tensors=tensors, dtype=dtype)
 
@@ -61,7 +65,7 @@ def test_what_was_sent_comes_back(sent):
     assert got.tensors.keys() == sent.tensors.keys()
     for name, x in sent.tensors.items():
         y = got.tensors[name]
-        assert y.dtype == np.float32 and y.shape == x.shape and not y.flags.writeable
+        assert y.dtype == np.float32 and y.shape == x.shape
         if sent.dtype == "float32":
             assert y.tobytes() == np.asarray(x, order="C").tobytes()
         elif sent.dtype == "float16":
@@ -81,11 +85,11 @@ def test_a_tensor_that_is_not_contiguous_is_sent_as_it_looks():
 
 
 @pytest.mark.parametrize("shape", [(1, 32, 26, 26), (1, 32, 13, 13), (1, 96, 7, 7), (100, 128)])
-def test_int8_needs_3_9_times_fewer_bytes(shape):
+def test_int8_needs_almost_4_times_fewer_bytes(shape):
     x = np.random.default_rng(0).random(shape, np.float32)
-    sizes = {dtype: len(wire.encode(message(x, dtype))) for dtype in wire.DTYPES}
-    assert sizes["float32"] - x.nbytes <= 140
-    assert sizes["float32"] / sizes["int8"] >= 3.9
+    sizes = {dtype: len(wire.encode(message(x, dtype))) for dtype in wire.MESSAGE_DTYPES}
+    assert sizes["float32"] - x.nbytes <= 180
+    assert sizes["float32"] / sizes["int8"] >= 3.85
     assert sizes["float32"] / sizes["float16"] >= 1.95
 
 
@@ -99,21 +103,25 @@ GOOD = np.float32([[0.5, -1.0]])
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        (message(GOOD, kind="question"), "kind request, reply, failure, got 'question'"),
-        (message(GOOD, "float64"), "a dtype of float32, float16, int8, got 'float64'"),
+        (message(GOOD, kind="question"), "kind request, reply, failure .* got 'question'"),
+        (message(GOOD, "float64"), "a dtype of float32, float16, int8, got .*'float64'"),
         (message(GOOD, model="abc"), "32 hexadecimal digits"),
         (message(GOOD, model="12" * 15), "32 hexadecimal digits"),
+        (message(GOOD, model="AB" * 16), "32 hexadecimal digits"),
         (message(GOOD, request=-1), "a request from 0"),
         (message(GOOD, request=2**32), "a request from 0"),
-        (message(GOOD, cut=""), "cut's name must have 1 to 255 bytes"),
-        (message(GOOD, cut="é" * 128), "cut's name must have 1 to 255 bytes"),
-        (message(GOOD, tensors={}), "1 to 16 tensors, got 0"),
-        (message(GOOD, tensors={str(i): GOOD for i in range(17)}), "1 to 16 tensors, got 17"),
-        (message(GOOD, tensors={"": GOOD}), "tensor's name of 1 to 255 bytes"),
-        (message(GOOD, tensors={"__metadata__": GOOD}), "tensor's name"),
+        (message(GOOD, cut=""), "the cut's name must have 1 to 255 bytes"),
+        (message(GOOD, cut="é" * 128), "the cut's name must have 1 to 255 bytes"),
+        (message(GOOD, cut="two\nlines"), "the cut's name must have .* all printable"),
+        (message(GOOD, tensors={}), "expected tensors"),
+        (message(GOOD, kind="failure", text="why"), "in a failure none"),
+        (message(GOOD, tensors={"": GOOD}), "a tensor's name must have 1 to 255 bytes"),
+        (message(GOOD, tensors={"\ud800": GOOD}), "a tensor's name must have"),
+        (message(GOOD, tensors={"__metadata__": GOOD}), "a tensor's name cannot be"),
+        (message(GOOD, tensors={f"{i:0255}": GOOD for i in range(99)}), "more than 16384"),
         (message(GOOD.astype(float)), "'pool' to be a float32 array, got float64"),
         (message([0.5]), "'pool' to be a float32 array, got list"),
-        (message(np.zeros((0, 3), "float32")), r"empty .* shape \(0, 3\)"),
+        (message(np.zeros((0, 3), "float32")), r"is empty: .* shape \(0, 3\)"),
         (message(np.float32([1, np.nan])), "NaN or infinity"),
         (message(np.float32([1, np.inf]), "int8"), "NaN or infinity"),
         (message(np.float32([70_000]), "float16"), "too large for float16"),
@@ -134,21 +142,30 @@ def test_a_long_failure_is_cut_between_letters():
 
 
 def resealed(data: bytes) -> bytes:
-    return wire.sealed(data[:-16])
+    """Return a message with a checksum that is right, made by zlib."""
+    return struct.pack("<I", zlib.crc32(data[4:])) + data[4:]
 
 
 def with_header(data: bytes, header: bytes) -> bytes:
-    """Return a float32 message with another safetensors header, and a checksum that is right."""
-    begin = START + 1 + len("pool") + 1
-    length = int.from_bytes(data[begin : begin + 8], "little")
-    tail = data[begin + 8 + length :]
-    return resealed(data[:begin] + len(header).to_bytes(8, "little") + header + tail)
+    """Return a message with another safetensors header, and a checksum that is right."""
+    length = int.from_bytes(data[4:12], "little")
+    return resealed(bytes(4) + len(header).to_bytes(8, "little") + header + data[12 + length :])
 
 
-def header(dtype="F32", shape=(1, 2), offsets=(0, 8), **more) -> bytes:
-    entry = {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets), **more}
-    raw = json.dumps({"pool": entry}, separators=(",", ":")).encode()
+LINES = ["2", "request", MODEL, "7", "pool", ""]
+ENTRY = "\n".join(LINES)
+
+
+def header(dtype="F32", shape=(1, 2), offsets=(0, 8), *, entry=ENTRY, **more) -> bytes:
+    tensor = {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets), **more}
+    fields = {"__metadata__": {"edge_course": entry}, "pool": tensor}
+    raw = json.dumps(fields, separators=(",", ":")).encode()
     return raw + b" " * (-len(raw) % 8)
+
+
+def lines(**changes: str) -> bytes:
+    """Return a header in which some of the six lines are others, by their number."""
+    return header(entry="\n".join(changes.get(f"line{i}", line) for i, line in enumerate(LINES)))
 
 
 def test_the_header_made_by_hand_here_is_the_real_one():
@@ -161,65 +178,87 @@ def test_the_header_made_by_hand_here_is_the_real_one():
     [
         (header("I64", (1, 1)), "one dtype of float32, float16, int8"),
         (header("F64", (1, 1)), "one dtype"),
-        (header("I8", (1, 8)), "0 scales for 1 tensors of int8"),
-        (header("PICKLE"), "not safetensors"),
-        (header(shape=(2**40, 2**40)), "not safetensors"),
-        (header(shape=(-1, -2)), "not safetensors"),
-        (header(shape=(0,), offsets=(0, 0)), "not safetensors"),
-        (header(shape=(1,) * 70 + (2,)), "cannot be used"),
-        (header(offsets=(0, 2**63)), "not safetensors"),
-        (header(offsets=(8, 0)), "not safetensors"),
-        (header(shape=(1, 1), offsets=(4, 8)), "not safetensors"),
-        (header(code="import os"), "not safetensors|not in the form"),
-        (b'{"__metadata__":{"a":"b"},' + header()[1:], "not in the form"),
-        (header()[:-1] + b" " * 9, "not in the form|not safetensors"),
-        (b"[" * 8000, "not safetensors"),
-        (b" " * 9000, "a header of 9000 bytes"),
-        (b"", "not safetensors"),
-        (b"\x80\x04N.", "not safetensors"),
-        (b"{}", "one dtype|not safetensors"),
+        (header("I8", (1, 8)), "0 scales and zero points for 1 int8 tensors"),
+        (header("F8_E4M3", (1, 8)), "not a message in safetensors"),
+        (header("PICKLE"), "not a message in safetensors"),
+        (header(shape=(2**40, 2**40)), "not a message in safetensors"),
+        (header(shape=(-1, -2)), "not a message in safetensors"),
+        (header(shape=(0,), offsets=(0, 0)), "not a message in safetensors"),
+        (header(shape=(1,) * 70 + (2,)), "not a message in safetensors"),
+        (header(offsets=(0, 2**63)), "not a message in safetensors"),
+        (header(offsets=(8, 0)), "not a message in safetensors"),
+        (header(shape=(1, 1), offsets=(4, 8)), "not a message in safetensors"),
+        (header(code="import os"), "not a message|not in the form"),
+        (header()[:-1].rstrip() + b" " * 9, "not in the form"),
+        (header().replace(b'{"edge', b'{"a":"b","edge'), "not in the form"),
+        (header().replace(b'{"edge', b'{"edge_course":"","edge'), "not a message|not in the form"),
+        (header().replace(b"edge_course", b"edge"), "not a message in safetensors"),
+        (b'{"pool":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}', "not a message"),
+        (b"[" * 8000, "not a message in safetensors"),
+        (b" " * 17_000, "a header of 17000 bytes"),
+        (b"", "not a message in safetensors"),
+        (b"\x80\x04N.", "not a message in safetensors"),
+        (b"{}", "not a message in safetensors"),
+        (lines(line0="1"), "a message of version '1': both ends need 2"),
+        (lines(line1="question"), "kind request, reply, failure"),
+        (lines(line1="failure"), "the text of a failure must have"),
+        (lines(line1="failure", line5="why"), "in a failure none"),
+        (lines(line2="no model"), "32 hexadecimal digits"),
+        (lines(line2=MODEL.upper()), "32 hexadecimal digits"),
+        (lines(line3="-1"), "a request from 0"),
+        (lines(line3="007"), "not in the form"),
+        (lines(line3="7.0"), "the message cannot be used"),
+        (lines(line3="9" * 5000), "the message cannot be used"),
+        (lines(line4=""), "the cut's name must have"),
+        (lines(line4="\a"), "the cut's name must have"),
+        (lines(line5="more"), "not in the form"),
+        (header(entry="2\nrequest"), "not a message in safetensors"),
     ],
 )  # fmt: skip
 def test_a_hostile_header_is_refused(bad, words):
-    with pytest.raises(WireError, match=words):
+    with pytest.raises(WireError, match=words) as caught:
         wire.decode(with_header(wire.encode(message(GOOD)), bad))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_header_that_promises_terabytes_allocates_nothing():
     data = bytearray(wire.encode(message(GOOD)))
-    data[START + 6 : START + 14] = (2**42).to_bytes(8, "little")
+    data[4:12] = (2**42).to_bytes(8, "little")
     with pytest.raises(WireError, match=f"a header of {2**42} bytes"):
         wire.decode(resealed(bytes(data)))
 
 
-@pytest.mark.parametrize("scale", [np.nan, np.inf, -np.inf, 0.0, -1.0, 3e38])
-def test_a_scale_that_is_none_is_refused(scale):
-    data = bytearray(wire.encode(message(GOOD, "int8")))
-    at = START + 1 + len("pool") + 1
-    data[at : at + 4] = struct.pack("<f", scale)
-    with pytest.raises(WireError, match=r"positive, finite scale|NaN or infinity"):
-        wire.decode(resealed(bytes(data)))
+def int8_message(scales: str) -> bytes:
+    data = wire.encode(message(GOOD, "int8"))
+    entry = "\n".join([*LINES[:5], scales])
+    return with_header(data, header("I8", (1, 2), (0, 2), entry=entry))
+
+
+def test_scale_and_zero_point_by_hand_are_the_real_ones():
+    scale = np.float32(1.5) / np.float32(255)
+    data = int8_message(f"{scale!s} 42")  # -128 + 1 / scale = 42
+    assert data == wire.encode(message(GOOD, "int8"))
+
+
+@pytest.mark.parametrize(
+    "scales",
+    ["nan 0", "inf 0", "-inf 0", "0.0 0", "-1.0 0", "3e+38 0", "1e999 0", "x 0", "0.5 x", "0.5 128",
+     "0.5 0.5", f"0.5 {10**30}", "0.5", "0.5 0 0.5 0", "", "0.50 0", "0.5  0", "0.5 0 "],
+)  # fmt: skip
+def test_a_scale_that_is_none_is_refused(scales):
+    with pytest.raises(WireError, match="the message cannot be used"):
+        wire.decode(int8_message(scales))
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_numbers_that_are_none_are_refused(number):
     data = wire.encode(message(GOOD))
-    data = data[:-24] + struct.pack("<2f", 1.0, number) + data[-16:]
+    data = data[:-8] + struct.pack("<2f", 1.0, number)
     with pytest.raises(WireError, match="NaN or infinity"):
         wire.decode(resealed(data))
 
 
-@pytest.mark.parametrize(
-    ("at", "value", "words"),
-    [(0, b"X", "not a message"), (2, b"\x02", "not a message of version 1"), (3, b"\x03", "not a")],
-)
-def test_another_protocol_is_refused(at, value, words):
-    data = wire.encode(message(GOOD))
-    with pytest.raises(WireError, match=words):
-        wire.decode(resealed(data[:at] + value + data[at + 1 :]))
-
-
-@pytest.mark.parametrize("data", [b"", b"x" * 10, bytearray(100), None, "text"])
+@pytest.mark.parametrize("data", [b"", b"xyz", b"x" * 100, bytearray(100), None, "text"])
 def test_what_is_no_message_at_all(data):
     with pytest.raises(WireError, match="message"):
         wire.decode(data)
@@ -228,9 +267,25 @@ def test_what_is_no_message_at_all(data):
 VALID = [
     wire.encode(message(x, dtype, tensors=tensors))
     for x in (GOOD, np.linspace(-3, 3, 60, dtype="float32").reshape(3, 4, 5))
-    for dtype in wire.DTYPES
+    for dtype in wire.MESSAGE_DTYPES
     for tensors in ({"pool": x}, {"a": x, "b": GOOD, "c": x.ravel()})
 ] + [wire.encode(Message("failure", MODEL, "pool", 7, text="the server is overloaded"))]
+
+
+def test_the_checksum_finds_what_safetensors_does_not():
+    """Every flipped bit of the numbers is a number again; of the header, many are."""
+    data = wire.encode(message(GOOD))
+    goes_through = {"header": 0, "numbers": 0}
+    for bit in range(32, 8 * len(data)):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with contextlib.suppress(SafetensorError):
+            load(bytes(flipped[4:]))
+            goes_through["header" if bit < 8 * (len(data) - GOOD.nbytes) else "numbers"] += 1
+        with pytest.raises(WireError, match="checksum"):
+            wire.decode(bytes(flipped))
+    assert goes_through["numbers"] == 8 * GOOD.nbytes
+    assert goes_through["header"] > 100
 
 
 def mutated(data: bytes, r: random.Random) -> bytes:
@@ -269,21 +324,22 @@ def mutations(draw) -> bytes:
 
 
 @settings(
-    max_examples=10_000, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=effort(1000, 10_000),
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
 )
 @given(mutations())
-def test_10_000_malformed_messages(data):
+def test_malformed_messages(data):
     try:
         got = wire.decode(data)
     except WireError as error:
         assert str(error)
     else:  # right by its checksum: then it is a message, and writes itself as the same bytes
         assert resealed(data) == data
-        if got.kind == "failure":
-            assert wire.encode(got) == data
         for x in got.tensors.values():
             assert x.dtype == np.float32 and np.isfinite(x).all() and x.size
-        if got.dtype == "float32" and got.tensors:
+        if got.dtype != "int8":
             assert wire.encode(got) == data
 
 

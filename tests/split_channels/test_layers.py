@@ -1,5 +1,6 @@
 """Division by channels: parts against the whole, costs counted, plans against all plans."""
 
+from dataclasses import replace
 from itertools import product
 from math import inf
 
@@ -19,17 +20,20 @@ from edge_course.split_channels.layers import (
     deal,
     finish_layer,
     join,
+    output_shape,
+    output_shapes,
     share,
 )
 from edge_course.split_channels.networks import (
     FEWEST_EXCHANGES,
     NETWORKS,
-    seed_cnn_layers,
     first_pictures,
+    seed_cnn_layers,
 )
 from edge_course.split_channels.plan import fastest_division
 from edge_course.split_channels.program import Exchange, together
 from edge_course.split_channels.ring import Pace
+from tests.support.effort import effort
 
 WORKERS = (1, 2, 3, 4)
 
@@ -121,13 +125,16 @@ def test_parts_hold_every_weight_once():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_trained_networks_are_the_same_in_parts(name, workers):
     layers = converted(NETWORKS[name](), "float64")
-    x = first_pictures(4)[0].astype(float)
+    x = first_pictures(effort(1, 4))[0].astype(float)
     whole = together(layers, ["whole"] * len(layers), 1, x)
     assert not whole.exchanges
     found = together(layers, FEWEST_EXCHANGES[name], workers, x)
     np.testing.assert_allclose(found.output, whole.output, rtol=0, atol=1e-12)
     assert len(found.exchanges) == {"seed_cnn": 1, "depthwise_cnn": 3}[name]
-    assert sum(map(sum, whole.macs)) / 4 == {"seed_cnn": 888_192, "depthwise_cnn": 1_158_144}[name]
+    assert (
+        sum(map(sum, whole.macs)) / len(x)
+        == {"seed_cnn": 888_192, "depthwise_cnn": 1_158_144}[name]
+    )
 
 
 @st.composite
@@ -161,7 +168,19 @@ def plans(layers):
     return product(*([d for d, kinds in DIVISIONS.items() if la.kind in kinds] for la in layers))
 
 
-@settings(max_examples=40)
+@settings(max_examples=effort(15, 60))
+@given(networks())
+def test_shapes_are_those_of_the_arrays(network):
+    layers, x = network
+    shapes = output_shapes(layers, x.shape)
+    assert shapes.pop("input") == x.shape
+    for layer in layers:
+        x = compute_layer(layer, x)
+        assert shapes.pop(layer.name) == x.shape
+    assert not shapes
+
+
+@settings(max_examples=effort(20, 80))
 @given(networks(), st.integers(1, 4), st.data())
 def test_any_plan_of_any_network_gives_the_whole_result(network, workers, data):
     layers, x = network
@@ -171,7 +190,7 @@ def test_any_plan_of_any_network_gives_the_whole_result(network, workers, data):
     np.testing.assert_allclose(found, whole, atol=1e-9 * max(1, np.abs(whole).max()))
 
 
-@settings(max_examples=40)
+@settings(max_examples=effort(15, 80))
 @given(
     networks(), st.integers(1, 4), st.sampled_from([1e3, 1e5, 1e7]),
     st.sampled_from([1e4, 1e6, inf]), st.sampled_from([0.0, 1e-3]),
@@ -267,6 +286,12 @@ CONV = Layer("conv", "conv", normal(4, 3, 3, 3))
         (lambda: deal([CONV], ["whole", "own"], 2, 0), "one division for each of 1 layers"),
         (lambda: deal([], [], 2, 0), "one division for each of 0 layers"),
         (lambda: compute_layer(CONV, normal(1, 4, 5, 5)), "does not fit a weight"),
+        (lambda: compute_layer(CONV, normal(1, 3, 2, 5)), "does not fit a weight"),
+        (lambda: compute_layer(CONV, normal(1, 3)), r"shape \(1, 3\) does not fit a weight"),
+        (lambda: output_shape(Layer("p", "max_pool"), (1, 3)), "does not fit a max_pool layer"),
+        (lambda: output_shape(Layer("m", "mean"), (1, 3, 4, 5, 6)), "does not fit a mean layer"),
+        (lambda: output_shapes([Layer("m", "mean", add="n")], (1, 3, 4, 4)), "'n' cannot be added"),
+        (lambda: output_shapes([replace(CONV, add="input")], (1, 3, 4, 4)), "cannot be added"),
         (lambda: join("mean", [normal(1, 2)]), '"gather" or "sum"'),
         (lambda: Layer("a", "lstm"), "expected one of the kinds"),
         (lambda: Layer("a", "conv", normal(1, 1, 1, 1), activation="tanh"), "'tanh'"),

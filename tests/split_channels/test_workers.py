@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,16 +17,17 @@ import pytest
 from edge_course import process
 from edge_course.frameworks import in_pytorch
 from edge_course.runtimes import ort
-from edge_course.split_channels import networks
+from edge_course.split_channels import networks, torchrun
 from edge_course.split_channels.cost import division_cost
 from edge_course.split_channels.layers import Layer
 from edge_course.split_channels.program import together
 from edge_course.split_channels.ring import Pace
 from edge_course.split_channels.workers import WorkerLostError, Workers
+from tests.support.effort import effort
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = list(networks.NETWORKS)
-BOUND = 60  # seconds within which a loss has to be found, on the slowest machine
+BOUND = 120  # seconds within which a loss has to be found, on the slowest machine
 
 
 def exported() -> dict[str, bytes]:
@@ -63,10 +65,10 @@ ODD_PLANS = (("output", "input", "own", "input"), ("input", "output", "whole", "
 def pool():
     """Workers for all tests here: to start them takes longer than most tests.
 
-    At most four take part. The tests at the end of this group kill one, two, one, and then
+    At most four take part. The tests at the end of this group kill one, one, two, one, and then
     the three that are left.
     """
-    with Workers(7, timeout=4) as workers:
+    with Workers(8, timeout=10) as workers:
         yield workers
 
 
@@ -132,25 +134,30 @@ def test_bad_input_leaves_the_workers_as_they_are(pool, x):
         pool.run(np.repeat(x, 2, axis=1))
     with pytest.raises(ValueError, match="at least 1 repetition"):
         pool.run(x, repeats=0)
-    for count in (0, 8):
-        with pytest.raises(ValueError, match="expected 1 to 7 workers"):
+    for count in (0, 9):
+        with pytest.raises(ValueError, match="expected 1 to 8 workers"):
             pool.load(*network("seed_cnn"), count=count)
     assert close_to_whole(pool.run(x).output, x)
 
 
-def test_a_run_that_was_interrupted_is_not_taken_for_the_next(pool, x, monkeypatch):
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["connection.wait", "worker.send", "worker.receive"])
+def test_a_run_that_was_interrupted_is_not_taken_for_the_next(pool, x, monkeypatch, where):
     pool.load(*network("depthwise_cnn"), count=2)
-
-    def interrupt(timeout):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(pool._inbox, "get", interrupt)
+        patch.setattr(f"edge_course.split_channels.workers.{where}", interrupt)
         with pytest.raises(KeyboardInterrupt):
             pool.run(x)
-    with pytest.raises(WorkerLostError, match="broken"):
-        pool.run(x[:3])
-    assert close_to_whole(pool.run(x[:3], recover=True).output, x[:3])
+    if where == "worker.receive":  # in the middle of a reply: that worker is given up, and named
+        with pytest.raises(WorkerLostError, match=r"worker \d ended"):
+            pool.run(x[:3])
+        assert pool.run(x[:3], recover=True).workers == 1
+    else:
+        assert pool.run(x[:3]).workers == 2
+    assert close_to_whole(pool.run(x[1:4]).output, x[1:4])
 
 
 def whole(x: np.ndarray) -> np.ndarray:
@@ -257,29 +264,40 @@ def test_bad_settings(workers, timeout, message):
 
 
 ABANDONS = """
-import sys, time
+import os, signal, sys, time
+from edge_course.split_channels import networks, torchrun
 from edge_course.split_channels.workers import Workers
 if __name__ == "__main__":
     pool = Workers(1)
+    pool.load(networks.NETWORKS["seed_cnn"](), networks.FEWEST_EXCHANGES["seed_cnn"])
+    if hasattr(os, "killpg"):
+        try:  # as a notebook does in whatever cell: this process and all that it has started
+            os.killpg(0, signal.SIGINT)
+            time.sleep(600)
+        except KeyboardInterrupt:
+            pass
+    print(pool.run(networks.first_pictures(2)[0]).output.shape, flush=True)
     print(*pool.pids.values(), flush=True)
     time.sleep(600)
 """
 
 
-def test_the_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
+def test_the_workers_outlive_an_interrupt_and_end_with_the_process_that_started_them(tmp_path):
     script = tmp_path / "abandons.py"
     script.write_text(ABANDONS, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment
-    ) as parent:
+        [sys.executable, script],
+        stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True,
+    ) as parent:  # fmt: skip
+        assert parent.stdout.readline().strip() == "(2, 10)"
         [worker] = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
         parent.kill()
     assert not psutil.wait_procs([worker], timeout=BOUND)[1]
 
 
-def torchrun(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "torch.distributed.run", *arguments]
+def run_torchrun(*arguments: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    command = [*before, sys.executable, "-m", "torch.distributed.run", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         command, capture_output=True, text=True, timeout=170, cwd=ROOT, env=environment
@@ -295,7 +313,7 @@ def test_two_launches_of_torchrun_as_on_two_machines():
     ours = ["-m", "edge_course.split_channels.torchrun"]
     ours += ["--network", "depthwise_cnn", "--pictures", "9"]
     with ThreadPoolExecutor(2) as threads:
-        runs = list(threads.map(lambda rank: torchrun(*command, rank, *ours), "01"))
+        runs = list(threads.map(lambda rank: run_torchrun(*command, rank, *ours), "01"))
     assert [run.returncode for run in runs] == [0, 0], runs
     assert "[OK]   depthwise_cnn, 9 pictures" in runs[0].stdout
     layers, divisions = network("depthwise_cnn")
@@ -305,10 +323,37 @@ def test_two_launches_of_torchrun_as_on_two_machines():
         assert f"sent {cost.bytes[rank]:,} bytes" in run.stdout
 
 
-def test_without_torchrun_the_command_is_named():
-    environment = {k: v for k, v in os.environ.items() if k != "RANK"} | {"PYTHONPATH": str(ROOT)}
-    run = subprocess.run(
-        [sys.executable, "-m", "edge_course.split_channels.torchrun"],
-        capture_output=True, text=True, timeout=60, env=environment,
-    )  # fmt: skip
-    assert run.returncode == 2 and "start this with torchrun" in run.stdout
+def test_without_torchrun_the_command_is_named(monkeypatch, capsys):
+    monkeypatch.delenv("RANK", raising=False)
+    assert torchrun.main([]) == 2
+    said = capsys.readouterr().out
+    assert "start this with torchrun" in said and torchrun.ON_ONE_MACHINE in said
+
+
+def test_every_command_for_torchrun_has_an_address():
+    """Without one torchrun looks for the machine's own name, which may stand for nothing."""
+    for file in ("README.md", "edge_course/split_channels/torchrun.py",
+                 "notebooks/15_split_by_channels.ipynb"):  # fmt: skip
+        text = (ROOT / file).read_text(encoding="utf-8")
+        commands = re.findall(r"torchrun --n.*?split_channels\.torchrun", text, re.DOTALL)
+        assert commands and all(re.search("--(master|local)-addr", c) for c in commands)
+
+
+@pytest.mark.skipif(not effort(0, 1), reason="looks up a name that nobody has: only --thorough")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="needs root, on Linux")
+def test_the_command_on_a_machine_whose_name_does_not_resolve():
+    nameless = ("unshare", "-u", "sh", "-c", 'hostname no-such-name-xyz; exec "$@"', "sh")
+    arguments = torchrun.ON_ONE_MACHINE.split()[1:]
+    run = run_torchrun(*arguments, "--pictures", "20", before=nameless)
+    assert run.returncode == 0 and "[OK]" in run.stdout, run
+
+
+def test_a_master_whose_name_does_not_resolve_is_said_at_once(monkeypatch):
+    def nowhere(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setenv("MASTER_ADDR", "no-such-name")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    with pytest.raises(ValueError, match=r"no-such-name stands for no address .*--master-addr"):
+        torchrun.own_address()

@@ -93,7 +93,7 @@ def children() -> set[psutil.Process]:
 def no_process_left() -> Iterator[None]:
     before = children()
     yield
-    wait_until(lambda: children() <= before, limit=10)
+    wait_until(lambda: children() <= before)
 
 
 @contextlib.contextmanager
