@@ -36,7 +36,7 @@ def test_one_step_is_the_one_of_adamw(pictures) -> None:
     images, labels = pictures[0][:64], pictures[1][:64]
     model, by_hand = linear(), linear()
     torch_training.fit(model, images, labels, epochs=1, rate=0.01)
-    x, y = torch_training.as_tensor(images), torch.from_numpy(labels.astype(np.int64))
+    x, y = torch_training.as_tensor(images, by_hand), torch.from_numpy(labels.astype(np.int64))
     optimizer = torch.optim.AdamW(by_hand.parameters(), lr=0.01)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=1).get_last_lr()[0]
     functional.cross_entropy(by_hand(x), y).backward()
