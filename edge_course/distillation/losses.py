@@ -114,11 +114,13 @@ def teacher_scores(
 
     Taught in: notebooks/12_distillation.ipynb
     """
+    students: set[nn.Module] = set()
     if student is not None:
         check_apart(teacher, student)
-    if any(module.training for module in teacher.modules()):
+        students = set(student.modules())  # what both have, such as a ReLU, follows the student
+    if any(module.training for module in set(teacher.modules()) - students):
         raise ValueError("the teacher is in training mode, where it changes: call eval()")
-    with torch.no_grad():
+    with torch.no_grad(), evaluating(teacher):
         return teacher(pictures)
 
 
@@ -239,7 +241,7 @@ class FeatureMatching:
         ):
             value = self.rest(model, pictures, labels)
             if not hints:  # a Distillation has asked the teacher already
-                teacher_scores(self.teacher, pictures)
+                teacher_scores(self.teacher, pictures, student=model)
         guided = model.regressor(_only(features, student_layer))  # (n, teacher's channels, h, w)
         target = functional.adaptive_avg_pool2d(_only(hints, teacher_layer), guided.shape[2:])
         return value + self.weight * functional.mse_loss(guided, target)

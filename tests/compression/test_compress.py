@@ -158,7 +158,11 @@ def misuse(what: str) -> None:
 @pytest.mark.parametrize(
     ("what", "error", "message"),
     [
-        ("another network", TypeError, "got layers called"),
+        (
+            "another network",
+            ValueError,
+            "QuantizedNetwork takes .*got a Sequential of the layers conv",
+        ),
         ("a teacher in training mode", ValueError, "teacher is in training mode"),
         ("no epoch", ValueError, "at least 1 epoch, got 0"),
         ("no epoch with rounding", ValueError, "at least 1 epoch, got 0"),

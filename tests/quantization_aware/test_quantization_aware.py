@@ -224,7 +224,7 @@ def test_sensitivity_changes_one_layer_at_a_time_and_leaves_the_network(call) ->
 @pytest.mark.parametrize(
     ("what", "error", "message"),
     [
-        ("another network", TypeError, r"expected torch_models\.depthwise_cnn, got .*'conv'"),
+        ("another network", ValueError, r"takes torch_models\.depthwise_cnn .*, got .*conv"),
         ("bits", ValueError, "expected 2 to 8 bits, got 9"),
         ("other bits", ValueError, "expected 2 to 8 bits, got 1"),
         ("no such layer", ValueError, "no layer steam; there are stem, block1.depthwise"),
