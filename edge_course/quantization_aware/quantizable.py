@@ -15,7 +15,7 @@ def check_quantizable(model: nn.Module) -> None:
     It says which layer is not as expected. A layer with the right name and another setting would
     be computed wrongly.
     """
-    names = [name for name, _ in model.named_children()]
+    names = [name for name, _ in model.named_children()] if isinstance(model, nn.Module) else []
     blocks = [name for name in names if name.startswith("block")]
     tail = ["pool", "flatten", "scores"] if "pool" in names else ["flatten", "scores"]
     if not isinstance(model, nn.Sequential) or names != ["stem", *blocks, *tail] or not blocks:
@@ -23,6 +23,7 @@ def check_quantizable(model: nn.Module) -> None:
     for name in blocks:
         if not isinstance(model.get_submodule(name), SeparableBlock):
             _refuse(f"no SeparableBlock called {name!r}")
+        _check_activation(name, model.get_submodule(name).activation)
     parts = [p for b in blocks for p in (f"{b}.depthwise", f"{b}.pointwise")]
     for name in ("stem", *parts):
         _check_conv_norm(name, model.get_submodule(name))
@@ -38,7 +39,6 @@ def check_quantizable(model: nn.Module) -> None:
 
 def _check_conv_norm(name: str, part: nn.Module) -> None:
     conv, norm = getattr(part, "conv", None), getattr(part, "norm", None)
-    activation = getattr(part, "activation", nn.Identity())
     if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
         _refuse(f"no convolution with a normalisation called {name!r}")
     if conv.bias is not None or conv.padding_mode != "zeros":
@@ -47,6 +47,10 @@ def _check_conv_norm(name: str, part: nn.Module) -> None:
         _refuse(f"a convolution {name!r} of {conv.groups} groups")
     if norm.weight is None or norm.running_var is None:
         _refuse(f"a normalisation {name!r} without γ and β, or without averages")
+    _check_activation(name, getattr(part, "activation", nn.Identity()))
+
+
+def _check_activation(name: str, activation: nn.Module) -> None:
     if type(activation) not in FUSED:
         _refuse(f"the activation {type(activation).__name__} in {name!r}")
 
