@@ -234,8 +234,7 @@ def taking(pictures: torch.Tensor) -> Iterator[None]:
         shape = ", ".join(map(str, pictures.shape[1:]))
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"the network does not take pictures (n, channels, height, width) = (n, {shape}): "
-            f"{reason}"
+            f"the network does not take pictures (channels, height, width) = ({shape}): {reason}"
         ) from error
 
 

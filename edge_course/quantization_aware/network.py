@@ -260,7 +260,7 @@ class QuantizedNetwork(nn.Module):
         ValueError
             If the pictures are of another shape or dtype.
         """
-        x = as_tensor(images, self)
+        x, before = as_tensor(images, self), copy.deepcopy(self.state_dict())
         for module in self.modules():
             if isinstance(module, MovingRange):
                 module.forget()
@@ -268,6 +268,9 @@ class QuantizedNetwork(nn.Module):
         try:
             with torch.no_grad(), one_thread(), taking(x):
                 self(x)
+        except ValueError:
+            self.load_state_dict(before)  # the ranges that it had
+            raise
         finally:
             self.eval()
         return self

@@ -67,8 +67,8 @@ def before_and_after(train: int, test: int) -> tuple[np.ndarray, Trained, Traine
 PRUNED = {"stem": [3], "block2.depthwise": [1, 4], "block3.pointwise": [5], "scores": [2]}
 
 
-def pruned(count: int) -> tuple[Trained, bytes, np.ndarray]:
-    """A network with filters of zeros and its ONNX file; its scores without rounding."""
+def pruned(count: int, export_it: bool) -> tuple[Trained, np.ndarray, bytes]:
+    """A network with filters of zeros, its scores without rounding, and its ONNX file if asked."""
     model = torch_models.trained_depthwise_cnn()
     for name, filters in PRUNED.items():
         part = model.get_submodule(name)
@@ -76,7 +76,8 @@ def pruned(count: int) -> tuple[Trained, bytes, np.ndarray]:
             getattr(part, "conv", part).weight[filters] = 0
     images = pictures("test", count)[0]
     network = QuantizedNetwork(model).calibrate(fashion_mnist.calibration_images())
-    return described(network, count), ort.export(model), torch_training.scores(model, images)
+    onnx = ort.export(model) if export_it else b""
+    return described(network, count), torch_training.scores(model, images), onnx
 
 
 def training_a_pruned_network() -> float:
