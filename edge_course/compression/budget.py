@@ -1,4 +1,4 @@
-"""What a compressed network may cost, and whether it does: bytes, accuracy and latency at once."""
+"""What a compressed network has to save, and whether it does: bytes, accuracy and time at once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from edge_course.distillation.paired import paired_interval
 
 
-class Budget(NamedTuple):
-    """What a compressed network may cost, beside the network that it replaces.
+class Savings(NamedTuple):
+    """What a network saves beside the one that it replaces: wanted (a budget) or measured.
 
     Attributes
     ----------
-    smaller : at least so many times fewer bytes.
-    points : at most so many percentage points of accuracy less.
-    faster : at least so many times faster.
+    smaller : so many times fewer bytes; a budget: at least.
+    points : so many percentage points of accuracy less, negative if it has more; at most.
+    faster : so many times faster; at least.
     """
 
     smaller: float
@@ -24,32 +24,18 @@ class Budget(NamedTuple):
     faster: float
 
 
-class Measured(NamedTuple):
-    """What a compressed network costs: the same three numbers, measured.
-
-    Attributes
-    ----------
-    smaller : so many times fewer bytes.
-    points : so many percentage points of accuracy less; negative if it has more.
-    faster : so many times faster.
-    """
-
-    smaller: float
-    points: float
-    faster: float
+REQUIRED = Savings(smaller=100, points=0.5, faster=5)
+AIM = Savings(smaller=170, points=0.5, faster=10)
+_PARTS = ("times smaller", "points lost", "times faster")
 
 
-REQUIRED = Budget(smaller=100, points=0.5, faster=5)
-AIM = Budget(smaller=170, points=0.5, faster=10)
-
-
-def missed(measured: Measured, budget: Budget) -> tuple[float, float, float]:
+def missed(measured: Savings, budget: Savings) -> tuple[float, float, float]:
     """Return by how much each part of a budget is missed; 0 for a part that is met.
 
     Parameters
     ----------
-    measured : what a network costs.
-    budget : what it may cost.
+    measured : what a network saves.
+    budget : what it has to save.
 
     Returns
     -------
@@ -65,15 +51,35 @@ def missed(measured: Measured, budget: Budget) -> tuple[float, float, float]:
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """
+    measured, budget = Savings(*measured), Savings(*budget)
     for numbers in (measured, budget):
-        if not np.isfinite(numbers).all() or numbers[0] <= 0 or numbers[2] <= 0:
+        if not np.isfinite(numbers).all() or min(numbers.smaller, numbers.faster) <= 0:
             raise ValueError(f"expected finite numbers and positive ratios, got {tuple(numbers)}")
-    (smaller, points, faster), limits = measured, budget
     return (
-        max(0.0, 1 - smaller / limits[0]),
-        max(0.0, points - limits[1]),
-        max(0.0, 1 - faster / limits[2]),
+        max(0.0, 1 - measured.smaller / budget.smaller),
+        max(0.0, measured.points - budget.points),
+        max(0.0, 1 - measured.faster / budget.faster),
     )
+
+
+def budget_table(measured: Savings, budgets: dict[str, Savings] | None = None) -> str:
+    """Return what was measured beside each budget, and by how much it is met or missed.
+
+    Parameters
+    ----------
+    measured : what a network saves.
+    budgets : name → budget; by default what the course requires and what it aims at.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    budgets = {"required": REQUIRED, "aim": AIM} if budgets is None else budgets
+    lines = [f"{part:16}{value:9.2f}" for part, value in zip(_PARTS, measured, strict=True)]
+    for title, budget in budgets.items():
+        short = missed(measured, budget)
+        for row, (part, limit, by) in enumerate(zip(_PARTS, budget, short, strict=True)):
+            amount = f"{by:.2f}" if part == "points lost" else f"{by:.0%}"
+            lines[row] += f"   {title} {limit:g}: " + (f"missed by {amount}" if by else "met")
+    return "\n".join([f"{'':16}{'measured':>9}", *lines])
 
 
 def paired_difference(right: np.ndarray, reference: np.ndarray) -> tuple[float, float, float]:

@@ -4,28 +4,32 @@ Taught by a larger network (`distillation`), on request cut to fewer channels ha
 (`structured_pruning`), trained on with the rounding it will run with (`quantization_aware`),
 exported with the very numbers that were trained, and freed of what the runtime does not need
 (`slim`).
-`python -m edge_course.compression.report --out FILE` runs it.
+`python -m edge_course.compression.compress --out FILE` runs it and says what the file saves.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
-from edge_course.compression import slim
+from edge_course import data, fashion_mnist, process, terminal
+from edge_course.compression import budget, judge, slim
 from edge_course.distillation import losses
 from edge_course.frameworks import in_tensorflow
-from edge_course.networks import torch_training
-from edge_course.quantization_aware import export, network
+from edge_course.networks import keras_training, students, torch_models, torch_training
+from edge_course.quantization_aware import export, network, quantizable
 from edge_course.runtimes import ort
 from edge_course.structured_pruning import choice, cut
 
-EPOCHS, RATE = 40, 0.02  # under the teacher, in real numbers
+TAUGHT_EPOCHS, TAUGHT_RATE = 40, 0.02  # under the teacher, in real numbers
 FINE_EPOCHS, FINE_RATE = 6, 2e-3  # under the teacher, rounded
-TEMPERATURE, SOFT_SHARE = 2.0, 0.5  # of the teacher
+TEACHING = {"temperature": 2.0, "soft_share": 0.5}  # the loss: see `losses.Distillation`
 IMPORTANCE = "taylor"  # of channels, if some are to go
 CALIBRATION = 500  # pictures for the first ranges
 
@@ -53,7 +57,7 @@ def compress(
     labels: np.ndarray,
     call: Callable,
     *,
-    epochs: int = EPOCHS,
+    epochs: int = TAUGHT_EPOCHS,
     fine_epochs: int = FINE_EPOCHS,
     keep: float = 1.0,
 ) -> Compressed:
@@ -76,15 +80,13 @@ def compress(
     Raises
     ------
     ValueError
-        If pictures or labels are of another shape or dtype, there is no epoch (or a single one
-        where channels are to go in the middle), the share is not as above, or the teacher is
-        in training mode.
-    TypeError
-        If the student is another network than `students.student` builds.
+        If the student is another network than `students.student` builds, pictures or labels are
+        of another shape or dtype, there is no epoch (or a single one where channels are to go in
+        the middle), the share is not as above, or the teacher is in training mode.
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """
-    network.QuantizedNetwork(student)  # refuses other networks before time is spent
+    quantizable.check_quantizable(student)  # before time is spent
     if min(epochs, fine_epochs) < 1:
         raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
     if not 0 < keep <= 1:
@@ -93,17 +95,60 @@ def compress(
         raise ValueError("expected at least 2 epochs, one before the cut and one after it, got 1")
     lesson = torch_training.label_loss
     if teacher is not None:
-        lesson = losses.Distillation(teacher, TEMPERATURE, SOFT_SHARE)
+        lesson = losses.Distillation(teacher, **TEACHING)
     settings = {"loss": lesson, "augment": True}
     if keep < 1:
-        torch_training.fit(student, images, labels, epochs=epochs // 2, rate=RATE, **settings)
+        torch_training.fit(
+            student, images, labels, epochs=epochs // 2, rate=TAUGHT_RATE, **settings
+        )
         importances = choice.group_importance(student, IMPORTANCE, images, labels)
         student = cut.cut_channels(student, choice.keep_share(importances, keep))
         epochs -= epochs // 2
-    torch_training.fit(student, images, labels, epochs=epochs, rate=RATE, **settings)
+    torch_training.fit(student, images, labels, epochs=epochs, rate=TAUGHT_RATE, **settings)
     quantized = network.QuantizedNetwork(student).calibrate(images[:CALIBRATION])
     template = call(in_tensorflow.litert_file, ort.export(student), "int8", images[:CALIBRATION])
     rounded = export.export_litert(quantized, template)
     torch_training.fit(quantized, images, labels, epochs=fine_epochs, rate=FINE_RATE, **settings)
     fine_tuned = export.export_litert(quantized, template)
     return Compressed(rounded, fine_tuned, slim.slim_file(fine_tuned))
+
+
+def train_again(seed: int, **epochs: int) -> bytes:
+    """Return the file that the pipeline makes of the course's student from a seed.
+
+    With a seed and the epochs of the files in ``data/``, it is the same file.
+
+    Parameters
+    ----------
+    seed : of the training.
+    epochs : "epochs" and "fine_epochs" of `compress`.
+    """
+    teacher = torch_models.trained_depthwise_cnn()
+    torch.manual_seed(seed)
+    student = students.swift_cnn()
+    pictures = fashion_mnist.load("train")
+    images = fashion_mnist.preprocess(pictures.images)
+    with process.another() as call:
+        return compress(student, teacher, images, pictures.labels, call, **epochs).file
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the pipeline, write the file, and say what it saves."""
+    parser = argparse.ArgumentParser(
+        prog="python -m edge_course.compression.compress", description=__doc__
+    )
+    parser.add_argument("--out", type=Path, required=True, help="write the new file here")
+    parser.add_argument("--seed", type=int, default=keras_training.SEED, help="of the training")
+    parser.add_argument("--epochs", type=int, default=TAUGHT_EPOCHS, help="under the teacher")
+    parser.add_argument("--fine-epochs", type=int, default=FINE_EPOCHS, help="with rounding")
+    given = parser.parse_args(arguments)
+    file = train_again(given.seed, epochs=given.epochs, fine_epochs=given.fine_epochs)
+    data.write_whole(given.out, file)
+    print(f"{given.out}: {len(file):,} bytes")
+    now, (low, high) = judge.judge(file)
+    print(f"points lost to the seed CNN: {now.points:.2f}, 95 % interval {low:.2f} to {high:.2f}")
+    print(budget.budget_table(now))
+
+
+if __name__ == "__main__":
+    terminal.run_command(main)

@@ -121,13 +121,13 @@ def scoreboard(
     if reference not in files:
         raise ValueError(f"expected the reference among {', '.join(files)}, got {reference!r}")
     images = model_files.checked_inputs(images, (28, 28, 1), "pictures")
-    found, timed = {}, {}
+    held, timed = {}, {}
     for name, file in tqdm(files.items(), desc="memory and accuracy"):
         runtime, model = runner(file)
         x = _in_order(images, model)
         accuracy = measure.accuracy(model.predict(x), np.asarray(labels))
         with process.another() as call:
-            found[name] = (runtime, accuracy, *call(memory, file))
+            held[name] = (runtime, accuracy, *call(memory, file))
         timed[name] = model.invoker(x[:1])
     latency = measure.latency(timed, seconds=seconds)
     return [
@@ -135,11 +135,11 @@ def scoreboard(
             name, runtime, measure.file_bytes(files[name]), measure.gzip_bytes(files[name]),
             added, peak, accuracy, latency.microseconds(name), latency.ratio(reference, name),
         )
-        for name, (runtime, accuracy, added, peak) in found.items()
+        for name, (runtime, accuracy, added, peak) in held.items()
     ]  # fmt: skip
 
 
-def text(rows: list[Row]) -> str:
+def scoreboard_text(rows: list[Row]) -> str:
     """Return the rows as a table to print.
 
     Parameters
@@ -162,5 +162,5 @@ def text(rows: list[Row]) -> str:
 def _in_order(images: np.ndarray, model: litert.Runner | ort.Runner) -> np.ndarray:
     """Return pictures as the model takes them: channels first for one that came from PyTorch."""
     if model.input_shape == (1, 28, 28):
-        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))  # NHWC → NCHW
     return images

@@ -17,7 +17,7 @@ from edge_course.networks.torch_training import Loss, fit, label_loss
 
 WEIGHTS = "distilled_students.safetensors"
 LESSON_SEEDS = (0, 1, 2, 3, 4)
-RATE = 0.02
+LESSON_RATE = 0.02
 TEMPERATURE, SOFT_SHARE = 2.0, 0.9  # chosen on training pictures kept aside, not on the test set
 HINT_LAYERS = ("block2", "block3")  # of the student and of the teacher: maps of 7 × 7 in both
 
@@ -82,7 +82,15 @@ def train_student(name: str, seed: int, epochs: int | None = None) -> nn.Sequent
     images, labels = fashion_mnist.preprocess(train.images[chosen]), train.labels[chosen]
     epochs = lesson.epochs if epochs is None else epochs
     torch.manual_seed(seed)
-    fit(model, images, labels, epochs=epochs, rate=RATE, loss=lesson.loss(teacher), augment=True)
+    fit(
+        model,
+        images,
+        labels,
+        epochs=epochs,
+        rate=LESSON_RATE,
+        loss=lesson.loss(teacher),
+        augment=True,
+    )
     return student
 
 
@@ -104,15 +112,15 @@ def trained(name: str) -> list[nn.Sequential]:
     """
     _lesson(name)
     tensors = safetensors.torch.load(data.read(WEIGHTS))
-    found = []
+    taught = []
     for seed in LESSON_SEEDS:
         prefix = f"{name}.{seed}."
         student = students.pocket_cnn()
         student.load_state_dict(
             {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
         )
-        found.append(student.eval())
-    return found
+        taught.append(student.eval())
+    return taught
 
 
 def _lesson(name: str) -> Lesson:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from edge_course.distillation import soft_targets
 from edge_course.networks.torch_models import INPUT_SHAPE
-from edge_course.networks.torch_training import Loss, label_loss
+from edge_course.networks.torch_training import Loss, evaluating, label_loss, scores_loss, taking
 
 
 def soft_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -69,7 +69,7 @@ class Distillation:
     ------
     ValueError
         If the temperature or the share is out of its range; when called, if the teacher is in
-        training mode, or is the student itself.
+        training mode or shares memory with the student, or a label is no class.
 
     Taught in: notebooks/12_distillation.ipynb
     """
@@ -91,7 +91,7 @@ class Distillation:
         soft = soft_loss(answers, targets, self.temperature)
         if self.soft_share == 1:
             return soft
-        hard = functional.cross_entropy(answers, labels)
+        hard = scores_loss(answers, labels)
         return self.soft_share * soft + (1 - self.soft_share) * hard
 
 
@@ -104,25 +104,46 @@ def teacher_scores(
     ----------
     teacher : in evaluation mode: in training mode, batch normalisation would take its
         statistics from the batch and move its averages, and the teacher would change.
-    pictures : float32 (n, 1, 28, 28).
-    student : if given, must have no part in common with the teacher.
+    pictures : float32 (n, channels, height, width).
+    student : if given, nothing that it changes may lie in the teacher's memory.
 
     Raises
     ------
     ValueError
-        If a part of the teacher is in training mode, or is part of the student.
+        If a part of the teacher is in training mode, or shares memory with the student.
 
     Taught in: notebooks/12_distillation.ipynb
     """
-    if student is not None and set(teacher.modules()) & set(student.modules()):
-        raise ValueError(
-            "the teacher and the student have parts in common: what the student learns would "
-            "change its targets; give the student a network of its own"
-        )
-    if any(module.training for module in teacher.modules()):
+    students: set[nn.Module] = set()
+    if student is not None:
+        check_apart(teacher, student)
+        students = set(student.modules())  # what both have, such as a ReLU, follows the student
+    if any(module.training for module in set(teacher.modules()) - students):
         raise ValueError("the teacher is in training mode, where it changes: call eval()")
-    with torch.no_grad():
+    with torch.no_grad(), evaluating(teacher):
         return teacher(pictures)
+
+
+def check_apart(teacher: nn.Module, student: nn.Module) -> None:
+    """Raise a ValueError if training the student would change the teacher.
+
+    What counts is the memory: tensors that were assigned, not copied, lie in it twice. Parameters
+    that do not learn may be shared, and so may modules without any tensor.
+    """
+    kept = {_storage(tensor) for tensor in (*teacher.parameters(), *teacher.buffers())}
+    changing = {name: p for name, p in student.named_parameters() if p.requires_grad}
+    changing |= dict(student.named_buffers())
+    shared = [name for name, t in changing.items() if t.numel() and _storage(t) in kept]
+    if shared:
+        raise ValueError(
+            f"the teacher and the student share memory ({', '.join(shared)}): what the student "
+            "learns would change its targets; give the student tensors of its own (copy.deepcopy)"
+        )
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    """Return where the memory of a tensor begins, the same for all views of it."""
+    return tensor.untyped_storage().data_ptr()
 
 
 class WithRegressor(nn.Module):
@@ -133,25 +154,36 @@ class WithRegressor(nn.Module):
 
     Parameters
     ----------
-    student : takes float32 (n, 1, 28, 28).
+    student : takes float32 (n, *shape).
     teacher : likewise; only asked for the number of its channels.
-    student_layer, teacher_layer : names of layers, as in ``dict(model.named_modules())``, whose
-        output has the shape (n, channels, height, width).
+    student_layer, teacher_layer : names of layers, as in ``dict(model.named_modules())``, that are
+        computed once and whose output has the shape (n, channels, height, width).
+    shape : of one picture: channels, height, width.
 
     Raises
     ------
     ValueError
-        If there is no such layer, or its output has another number of dimensions.
+        If there is no such layer, it is not computed exactly once, its output has another number
+        of dimensions, or a network does not take such pictures.
 
     Taught in: notebooks/12_distillation.ipynb
     """
 
     def __init__(
-        self, student: nn.Module, teacher: nn.Module, student_layer: str, teacher_layer: str
+        self,
+        student: nn.Module,
+        teacher: nn.Module,
+        student_layer: str,
+        teacher_layer: str,
+        *,
+        shape: tuple[int, int, int] = INPUT_SHAPE,
     ):
         super().__init__()
         self.layers = student_layer, teacher_layer
-        channels = (_channels(student, student_layer), _channels(teacher, teacher_layer))
+        channels = [
+            _channels(model, layer, shape)
+            for model, layer in ((student, student_layer), (teacher, teacher_layer))
+        ]
         self.student = student
         self.regressor = nn.Conv2d(*channels, kernel_size=1)
 
@@ -178,7 +210,8 @@ class FeatureMatching:
     ------
     ValueError
         If the weight is negative or not finite; when called, if the model is no
-        `WithRegressor`, or the teacher is in training mode or part of the student.
+        `WithRegressor`, a layer is not computed exactly once, or the teacher is in training mode
+        or shares memory with the student.
 
     Taught in: notebooks/12_distillation.ipynb
     """
@@ -200,6 +233,7 @@ class FeatureMatching:
                 f"expected a student WithRegressor, got {type(model).__name__}: the features "
                 "need the 1×1 convolution that is trained with them"
             )
+        check_apart(self.teacher, model)
         student_layer, teacher_layer = model.layers
         with (
             captured(self.teacher, teacher_layer) as hints,
@@ -208,8 +242,8 @@ class FeatureMatching:
             value = self.rest(model, pictures, labels)
             if not hints:  # a Distillation has asked the teacher already
                 teacher_scores(self.teacher, pictures, student=model)
-        guided = model.regressor(features[-1])
-        target = functional.adaptive_avg_pool2d(hints[-1], guided.shape[2:])
+        guided = model.regressor(_only(features, student_layer))  # (n, teacher's channels, h, w)
+        target = functional.adaptive_avg_pool2d(_only(hints, teacher_layer), guided.shape[2:])
         return value + self.weight * functional.mse_loss(guided, target)
 
 
@@ -240,18 +274,26 @@ def captured(model: nn.Module, layer: str) -> Iterator[list[torch.Tensor]]:
         handle.remove()
 
 
-def _channels(model: nn.Module, layer: str) -> int:
+def _only(outputs: list[torch.Tensor], layer: str) -> torch.Tensor:
+    """Return the one output that was captured; refuse a layer that has several, or none."""
+    if len(outputs) != 1:
+        raise ValueError(
+            f"expected a layer that is computed once for each batch, {layer!r} is computed "
+            f"{len(outputs)} times: which output is meant? Name another layer"
+        )
+    return outputs[0]
+
+
+def _channels(model: nn.Module, layer: str, shape: tuple[int, int, int]) -> int:
     """Return how many channels the output of a layer has; the network stays as it is."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    with captured(model, layer) as outputs, torch.no_grad():
-        model(torch.zeros(1, *INPUT_SHAPE))
-    for module, training in modes.items():
-        module.training = training
-    shape = tuple(outputs[-1].shape)
-    if len(shape) != 4:
+    picture = torch.zeros(1, *shape)
+    with evaluating(model), captured(model, layer) as outputs, torch.no_grad(), taking(picture):
+        model(picture)
+    output = _only(outputs, layer)
+    got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if not isinstance(output, torch.Tensor) or output.ndim != 4:
         raise ValueError(
             f"expected a layer whose output has the shape (n, channels, height, width), "
-            f"the one of {layer!r} has {len(shape)} dimensions: {shape}"
+            f"the one of {layer!r} is {got}"
         )
-    return shape[1]
+    return output.shape[1]

@@ -10,7 +10,7 @@ import contextlib
 
 import numpy as np
 
-from edge_course.networks.keras_training import one_thread
+from edge_course.networks.keras_training import use_one_thread
 
 MODES = ("float32", "float16", "dynamic", "int8")  # of `litert.convert`
 
@@ -48,7 +48,7 @@ def litert_file(onnx: bytes, mode: str, calibration: np.ndarray | None = None) -
     if mode not in MODES:
         raise ValueError(f"expected one of the modes {', '.join(MODES)}, got {mode!r}")
     with contextlib.suppress(RuntimeError):  # it computes already: a second file, for example
-        one_thread()
+        use_one_thread()
     import keras
 
     from edge_course.frameworks import onnx_to_keras

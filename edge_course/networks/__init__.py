@@ -1,1 +1,4 @@
-"""The networks of the course in Keras, PyTorch and NumPy, and how they are trained."""
+"""Networks: definitions, trained weights, training loops, and their arithmetic by hand."""
+
+SEED_CNN_WEIGHTS = "seed_cnn.safetensors"  # in data/, trained in Keras
+DEPTHWISE_CNN_WEIGHTS = "depthwise_cnn.safetensors"  # in data/, trained in PyTorch

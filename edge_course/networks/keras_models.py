@@ -8,11 +8,10 @@ import numpy as np
 import safetensors.numpy
 
 from edge_course import data, measure
+from edge_course.networks import SEED_CNN_WEIGHTS
 
 if TYPE_CHECKING:
     import keras
-
-SEED_CNN_WEIGHTS = "seed_cnn.safetensors"
 
 
 def seed_cnn() -> keras.Model:
@@ -54,9 +53,9 @@ def set_weights(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
     """
     variables = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights}
     expected = {name: tuple(variable.shape) for name, variable in variables.items()}
-    found = {name: array.shape for name, array in arrays.items()}
-    if expected != found:
-        raise ValueError(f"these weights are of another network: expected {expected}, got {found}")
+    given = {name: array.shape for name, array in arrays.items()}
+    if given != expected:
+        raise ValueError(f"these weights are of another network: expected {expected}, got {given}")
     for name, variable in variables.items():
         variable.assign(arrays[name])
 

@@ -55,13 +55,13 @@ def measure_run_spread(count: int) -> float:
 
 def compute_the_same_everywhere() -> None:
     """Take one thread and no oneDNN: the order of additions, and so the last bit, stays."""
-    one_thread()
+    use_one_thread()
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
 
 
-def one_thread() -> None:
+def use_one_thread() -> None:
     """Let TensorFlow compute with one thread and without oneDNN in this process.
 
     Raises

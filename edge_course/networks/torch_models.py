@@ -15,9 +15,8 @@ import torch
 from torch import nn
 
 from edge_course import data
-from edge_course.networks import keras_models
+from edge_course.networks import DEPTHWISE_CNN_WEIGHTS, SEED_CNN_WEIGHTS
 
-DEPTHWISE_CNN_WEIGHTS = "depthwise_cnn.safetensors"
 INPUT_SHAPE = (1, 28, 28)  # channels, height, width
 
 
@@ -176,16 +175,18 @@ def seed_cnn_from_keras_weights(arrays: Mapping[str, np.ndarray]) -> nn.Sequenti
         "scores/bias": (10,),
     }
     expected = {name: ("float32", shape) for name, shape in shapes.items()}
-    found = {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
-    if found != expected:
-        raise ValueError(f"these weights are of another network: expected {expected}, got {found}")
+    given = {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
+    if given != expected:
+        raise ValueError(f"these weights are of another network: expected {expected}, got {given}")
     hidden = arrays["hidden/kernel"].reshape(height, width, channels, 128)
     converted = {
         "conv.weight": arrays["conv/kernel"].transpose(3, 2, 0, 1),  # HWIO → OIHW
         "conv.bias": arrays["conv/bias"],
-        "hidden.weight": hidden.transpose(3, 2, 0, 1).reshape(128, -1),  # each row now C, H, W
+        "hidden.weight": hidden.transpose(3, 2, 0, 1).reshape(
+            128, -1
+        ),  # H·W·C rows → C·H·W columns
         "hidden.bias": arrays["hidden/bias"],
-        "scores.weight": arrays["scores/kernel"].T,
+        "scores.weight": arrays["scores/kernel"].T,  # (in, out) → (out, in)
         "scores.bias": arrays["scores/bias"],
     }
     model.load_state_dict({name: torch.tensor(array) for name, array in converted.items()})
@@ -204,7 +205,7 @@ def trained_seed_cnn() -> nn.Sequential:
 
     Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
-    arrays = safetensors.numpy.load(data.read(keras_models.SEED_CNN_WEIGHTS))
+    arrays = safetensors.numpy.load(data.read(SEED_CNN_WEIGHTS))
     return seed_cnn_from_keras_weights(arrays)
 
 

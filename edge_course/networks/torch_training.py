@@ -11,9 +11,8 @@ from torch import nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from edge_course.networks.torch_models import INPUT_SHAPE
-
 BATCH = 64
+_ANY_STRIDES = ("torch.nn.modules.", "edge_course.")  # their layers never ask how numbers lie
 
 Loss = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -24,12 +23,44 @@ def label_loss(model: nn.Module, pictures: torch.Tensor, labels: torch.Tensor) -
     Parameters
     ----------
     model : gives scores, float32 (n, classes).
-    pictures : float32 (n, 1, 28, 28).
-    labels : int64 (n,).
+    pictures : float32 (n, channels, height, width).
+    labels : int64 (n,), each below the number of classes.
 
     Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
-    return functional.cross_entropy(model(pictures), labels)
+    return scores_loss(model(pictures), labels)
+
+
+def scores_loss(answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy of scores, a tensor of shape ().
+
+    Parameters
+    ----------
+    answers : scores, float32 (n, classes).
+    labels : int64 (n,), from 0 to classes − 1.
+
+    Raises
+    ------
+    ValueError
+        If the scores are of another shape, or a label is no class.
+    """
+    check_scores(answers, len(labels))
+    if labels.max() >= answers.shape[1]:
+        raise ValueError(
+            f"expected labels from 0 to {answers.shape[1] - 1}, as the network gives "
+            f"{answers.shape[1]} scores, got the label {labels.max()}"
+        )
+    return functional.cross_entropy(answers, labels)
+
+
+def check_scores(answers: torch.Tensor, count: int) -> None:
+    """Raise a ValueError if a network's answers are no scores of ``count`` pictures."""
+    if not isinstance(answers, torch.Tensor) or answers.ndim != 2 or len(answers) != count:
+        got = tuple(answers.shape) if isinstance(answers, torch.Tensor) else type(answers).__name__
+        raise ValueError(
+            f"expected a network that gives scores of shape (n, classes), got {got} for {count} "
+            "pictures"
+        )
 
 
 def fit(
@@ -52,9 +83,9 @@ def fit(
 
     Parameters
     ----------
-    model : takes float32 (n, 1, 28, 28).
-    images : float32 (n, 28, 28, 1) from 0 to 1.
-    labels : integer classes (n,).
+    model : takes float32 (n, channels, height, width), gives scores (n, classes).
+    images : float32 (n, height, width, channels), such as 0 to 1.
+    labels : integers (n,), from 0 to classes − 1.
     epochs : how often to go through all pictures, at least 1.
     rate : the largest learning rate.
     loss : ``loss(model, pictures, labels)`` of one batch, a tensor of shape ().
@@ -64,32 +95,41 @@ def fit(
     Raises
     ------
     ValueError
-        If pictures or labels are of another shape or dtype, or there is no epoch.
+        If pictures or labels are of another shape or dtype, the network does not take them or
+        none of its parameters learns, or there is no epoch.
 
     Taught in: notebooks/09_quantization_aware_training.ipynb
     """
-    x, y = as_tensor(images), as_labels(labels, len(images))
+    x, y = as_tensor(images, model), as_labels(labels, len(images))
     if epochs < 1:
         raise ValueError(f"expected at least 1 epoch, got {epochs}")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(
+            "there is nothing to train: no parameter of the network has requires_grad; "
+            "set it for those that are to learn"
+        )
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     steps = epochs * -(-len(x) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     losses = []
     model.train()
-    with one_thread(), tqdm(total=steps, desc="training") as progress:
-        for _ in range(epochs):
-            for chosen in torch.randperm(len(x)).split(BATCH):
-                pictures = moved(x[chosen]) if augment else x[chosen]
-                value = loss(model, pictures, y[chosen])
-                optimizer.zero_grad()
-                value.backward()
-                optimizer.step()
-                schedule.step()
-                losses.append(value.item())
-                if after_step is not None:
-                    after_step(len(losses))
-                progress.update()
-    model.eval()
+    try:
+        with one_thread(), tqdm(total=steps, desc="training") as progress:
+            for _ in range(epochs):
+                for chosen in torch.randperm(len(x)).split(BATCH):
+                    pictures = moved(x[chosen]) if augment else x[chosen]
+                    with taking(pictures):
+                        value = loss(model, pictures, y[chosen])
+                    optimizer.zero_grad()
+                    value.backward()
+                    optimizer.step()
+                    schedule.step()
+                    losses.append(value.item())
+                    if after_step is not None:
+                        after_step(len(losses))
+                    progress.update()
+    finally:  # also for a training that somebody interrupts
+        model.eval()
     return losses
 
 
@@ -98,15 +138,17 @@ def moved(pictures: torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    pictures : float32 (n, 1, 28, 28).
+    pictures : float32 (n, channels, height, width).
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
     mirrored = torch.rand(len(pictures), 1, 1, 1) < 0.5
     pictures = torch.where(mirrored, pictures.flip(3), pictures)
     top, left = torch.randint(0, 3, (2,)).tolist()
-    _, height, width = INPUT_SHAPE
-    return functional.pad(pictures, (1, 1, 1, 1))[:, :, top : top + height, left : left + width]
+    height, width = pictures.shape[2:]
+    padded = functional.pad(pictures, (1, 1, 1, 1))  # (n, channels, height + 2, width + 2)
+    window = padded[:, :, top : top + height, left : left + width]
+    return torch.empty_like(pictures).copy_(window)  # without gaps: a network may call view
 
 
 def scores(model: nn.Module, images: np.ndarray) -> np.ndarray:
@@ -115,49 +157,85 @@ def scores(model: nn.Module, images: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     model : in evaluation mode, fake-quantized or not.
-    images : float32 (n, 28, 28, 1) from 0 to 1.
+    images : float32 (n, height, width, channels), such as 0 to 1.
 
     Returns
     -------
     np.ndarray
-        float32 (n, 10).
+        float32 (n, classes).
 
     Raises
     ------
     ValueError
-        If the pictures are of another shape or dtype, or the model is in training mode.
+        If the pictures are of another shape or dtype, the network does not take them or gives no
+        scores, or it is in training mode.
 
     Taught in: notebooks/09_quantization_aware_training.ipynb
     """
     if model.training:
         raise ValueError("the model is in training mode, where its ranges move: call eval()")
-    pictures, found = as_tensor(images), np.empty((len(images), 10), np.float32)
+    batches = as_tensor(images, model).split(BATCH)
+    answers = None
     with torch.no_grad(), one_thread():
-        for start in range(0, len(found), BATCH):
+        for number, batch in enumerate(batches):
+            with taking(batch):
+                part = model(batch)
+            check_scores(part, len(batch))
+            if answers is None:
+                answers = np.empty((len(images), part.shape[1]), np.float32)
             # Written at once: results kept as tensors lie between the large activations in
             # memory, and the next activation does not fit into the gap before them.
-            found[start : start + BATCH] = model(pictures[start : start + BATCH])
-    return found
+            answers[number * BATCH : number * BATCH + len(batch)] = part
+    return answers
 
 
-def as_tensor(images: np.ndarray) -> torch.Tensor:
-    """Return pictures in PyTorch's order: float32 (n, 28, 28, 1) → (n, 1, 28, 28).
+def as_tensor(images: np.ndarray, model: nn.Module) -> torch.Tensor:
+    """Return pictures in PyTorch's order: (n, height, width, channels) → (n, channels, …).
+
+    In memory they stay channels last, which convolutions compute a third faster, unless a module
+    of the network is neither PyTorch's nor the course's: it might call ``view``, which fails then.
+
+    Parameters
+    ----------
+    images : float32 (n, height, width, channels), finite, at least one.
+    model : the network that is to take them.
 
     Raises
     ------
     ValueError
         If the shape or the dtype is another one, there are none, or not all are finite.
     """
-    images = np.asarray(images)
-    expected = (*INPUT_SHAPE[1:], INPUT_SHAPE[0])
-    if images.dtype != np.float32 or images.shape[1:] != expected or not len(images):
+    images = np.ascontiguousarray(images)
+    if images.dtype != np.float32 or images.ndim != 4 or not images.size:
         raise ValueError(
-            f"expected pictures float32 (n, 28, 28, 1), got {images.dtype} {images.shape}; "
-            "fashion_mnist.preprocess makes them"
+            f"expected pictures float32 (n, height, width, channels), got {images.dtype} "
+            f"{images.shape}; fashion_mnist.preprocess makes them"
         )
     if not np.isfinite(images).all():
         raise ValueError("the pictures have NaN or infinity in them")
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    pictures = torch.from_numpy(images).permute(0, 3, 1, 2)  # NHWC → NCHW
+    if all(type(module).__module__.startswith(_ANY_STRIDES) for module in model.modules()):
+        return pictures
+    return pictures.clone(memory_format=torch.contiguous_format)
+
+
+@contextmanager
+def taking(pictures: torch.Tensor) -> Iterator[None]:
+    """Say which pictures a network computed when it fails inside a ``with`` block.
+
+    Raises
+    ------
+    ValueError
+        In place of PyTorch's RuntimeError, with its reason.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        shape = ", ".join(map(str, pictures.shape[1:]))
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"the network does not take pictures (channels, height, width) = ({shape}): {reason}"
+        ) from error
 
 
 def as_labels(labels: np.ndarray, count: int) -> torch.Tensor:
@@ -166,11 +244,13 @@ def as_labels(labels: np.ndarray, count: int) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If they are not integers, or not so many.
+        If they are not integers, or not so many, or one is negative.
     """
     labels = np.asarray(labels)
     if labels.shape != (count,) or labels.dtype.kind not in "iu":
         raise ValueError(f"expected {count} integer labels, got {labels.dtype} {labels.shape}")
+    if labels.min(initial=0) < 0:  # PyTorch would leave −100 out without a word
+        raise ValueError(f"expected labels from 0 on, got {labels.min()}")
     return torch.from_numpy(labels.astype(np.int64))
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edge_course.networks import torch_training
+from edge_course.networks import torch_models, torch_training
 
 WEIGHT_KINDS = ("magnitude", "activation", "wanda", "taylor", "random")
 CHANNEL_KINDS = ("magnitude", "activation", "zeros", "taylor", "random")
@@ -179,7 +179,7 @@ def following(model: nn.Module, layer: str) -> str:
     calls = []
     names = [n for n, m in model.named_modules() if not list(m.children())]
     with torch.no_grad(), _watching(model, names, lambda name, *_: calls.append(name)):
-        model(torch.zeros(1, *torch_training.INPUT_SHAPE))
+        model(torch.zeros(1, *torch_models.INPUT_SHAPE))
     modules = dict(model.named_modules())
     for name in calls[calls.index(layer) + 1 :]:
         if isinstance(modules[name], ACTIVATION_LAYERS):
@@ -220,16 +220,16 @@ def _watching(model: nn.Module, names: list[str], look: Callable) -> Iterator[No
             handle.remove()
 
 
-def _batches(images: np.ndarray | None) -> tuple[torch.Tensor, ...]:
+def _batches(model: nn.Module, images: np.ndarray | None) -> tuple[torch.Tensor, ...]:
     if images is None:
         raise ValueError("this kind of importance is measured on pictures: give some")
-    return torch_training.as_tensor(images).split(AT_A_TIME)
+    return torch_training.as_tensor(images, model).split(AT_A_TIME)
 
 
 def _labelled(
-    images: np.ndarray | None, labels: np.ndarray | None
+    model: nn.Module, images: np.ndarray | None, labels: np.ndarray | None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    parts = _batches(images)
+    parts = _batches(model, images)
     if labels is None:
         raise ValueError("this kind of importance is measured on a loss: give the labels")
     return zip(parts, torch_training.as_labels(labels, len(images)).split(AT_A_TIME), strict=True)
@@ -254,7 +254,7 @@ def _input_means(
         counts[name] += y.numel() // len(weight)
 
     with torch.no_grad(), _watching(model, list(found), look):
-        for part in _batches(images):
+        for part in _batches(model, images):
             model(part)
     return {name: sums[name] / counts[name] for name in found}
 
@@ -271,7 +271,7 @@ def _output_means(
 
     names = list(dict.fromkeys(at.values()))
     with torch.no_grad(), _watching(model, names, look):
-        for part in _batches(images):
+        for part in _batches(model, images):
             model(part)
     return {name: means[place] for name, place in at.items()}
 
@@ -282,7 +282,7 @@ def _weights_taylor(
     weights = [m.weight for m in found.values()]
     sums = [torch.zeros_like(w) for w in weights]
     with _watching(model, [], lambda *_: None):
-        for x, y in _labelled(images, labels):
+        for x, y in _labelled(model, images, labels):
             gradients = torch.autograd.grad(functional.cross_entropy(model(x), y), weights)
             for total, weight, gradient in zip(sums, weights, gradients, strict=True):
                 total += (weight.detach() * gradient).abs() * (len(x) / len(images))
@@ -295,7 +295,7 @@ def _channels_taylor(
     seen: list[torch.Tensor] = []
     total: torch.Tensor | float = 0.0
     with _watching(model, [at], lambda _, x, y: seen.append(y)):
-        for x, y in _labelled(images, labels):
+        for x, y in _labelled(model, images, labels):
             seen.clear()
             # A sum of losses: each picture's outputs get the gradient of its own loss.
             loss = functional.cross_entropy(model(x), y, reduction="sum")

@@ -19,7 +19,7 @@ from edge_course.runtimes import tflite_file, tflite_write
 
 TEMPLATE = "depthwise_cnn_int8.tflite"  # in data/
 COMPUTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN")
-SAME_CODES = ("PAD", "RESHAPE")  # the output has the scale and zero point of the input
+MOVED_ONLY = ("PAD", "RESHAPE")  # the output has the scale and zero point of the input
 MOST_PACKED = 7  # a layer whose codes go no further can be packed, two codes a byte
 
 
@@ -79,9 +79,9 @@ def export_litert(
     graph = tflite_file.read_tflite(template)
     first, *steps = network.steps()
     computed = [o for o in graph.operators if o.name in COMPUTED]
-    wanted, found = [s.operator for s in steps], [o.name for o in computed]
-    if wanted != found:
-        raise ValueError(f"the template is of another network: expected {wanted}, got {found}")
+    wanted, there = [s.operator for s in steps], [o.name for o in computed]
+    if wanted != there:
+        raise ValueError(f"the template is of another network: expected {wanted}, got {there}")
     changed = {graph.inputs[0]: _activation(graph.tensors[graph.inputs[0]], first.output)}
     small = set()
     _copy_codes(graph, changed)
@@ -115,7 +115,7 @@ def _copy_codes(graph: tflite_file.Graph, changed: dict[int, tflite_file.Tensor]
     """Give the output of an operator that only moves codes the parameters of its input."""
     for operator in graph.operators:
         start, out = operator.inputs[0], operator.outputs[0]
-        if operator.name in SAME_CODES and start in changed:
+        if operator.name in MOVED_ONLY and start in changed:
             there = changed[start]
             changed[out] = graph.tensors[out]._replace(
                 scales=there.scales, zero_points=there.zero_points
@@ -130,9 +130,9 @@ def _check_settings(step: ExportStep, operator: tflite_file.Operator) -> None:
     if step.operator == "MEAN":
         return
     for name, value in (("fusedActivationFunction", fused), *step.settings):
-        found = getattr(operator.options, name)
-        if found != value:
+        setting = getattr(operator.options, name)
+        if setting != value:
             raise ValueError(
-                f"the template is of another network: its {operator.name} has {name} = {found}, "
+                f"the template is of another network: its {operator.name} has {name} = {setting}, "
                 f"expected {value}"
             )

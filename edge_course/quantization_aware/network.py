@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from edge_course.networks.torch_models import SeparableBlock
-from edge_course.networks.torch_training import as_tensor, one_thread
+from edge_course.networks.torch_training import as_tensor, one_thread, taking
 from edge_course.quantization import calibration, quant
 from edge_course.quantization_aware.export import ExportStep
 from edge_course.quantization_aware.fake_quantize import (
@@ -25,9 +25,8 @@ from edge_course.quantization_aware.fake_quantize import (
     Numbers,
     fake_quantize,
 )
-from edge_course.quantization_aware.straight_through import quantize_bias
-
-FUSED = {nn.Identity: "NONE", nn.ReLU: "RELU", nn.ReLU6: "RELU6"}  # as LiteRT calls them
+from edge_course.quantization_aware.quantizable import FUSED, check_quantizable
+from edge_course.quantization_aware.straight_through import quantize_bias, widen_for_bias
 
 
 def folded(layer: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,7 +61,7 @@ class QuantizedLayer(nn.Module):
     Parameters
     ----------
     layer : `nn.Conv2d` without bias, or `nn.Linear`.
-    norm : the normalisation behind a convolution, None behind a dense layer.
+    norm : the normalisation behind a convolution; a dense layer has none.
     activation : `nn.ReLU6`, `nn.ReLU` or `nn.Identity`.
     bits : of a weight, 2 to 8; activations have 8.
 
@@ -81,9 +80,14 @@ class QuantizedLayer(nn.Module):
         self.layer, self.norm, self.activation, self.bits = layer, norm, activation, bits
         self.output = MovingRange()
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is a dense layer, and no convolution."""
+        return isinstance(self.layer, nn.Linear)
+
     def weight_and_bias(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the layer's real numbers, a normalisation folded in."""
-        if self.norm is None:
+        if self.is_dense:
             return self.layer.weight, self.layer.bias
         return folded(self.layer, self.norm)
 
@@ -92,14 +96,22 @@ class QuantizedLayer(nn.Module):
         limits = calibration.minimum_maximum(weight.detach().numpy(), axis=0)
         return quant.symmetric(*limits, self.bits)
 
+    def _with_room(
+        self, weight: torch.Tensor, bias: torch.Tensor, input_scale: np.ndarray
+    ) -> quant.Parameters:
+        """Return the same scales, widened where the bias would not fit."""
+        codes = self.weight_parameters(weight)
+        scales = widen_for_bias(codes.scale.ravel(), bias.detach().numpy(), input_scale)
+        return codes._replace(scale=scales.reshape(codes.scale.shape))  # (channels_out, 1, …)
+
     def forward(self, x: Numbers) -> Numbers:
         """Return the activation behind the layer."""
         weight, bias = self.weight_and_bias()
-        codes = self.weight_parameters(weight)
+        codes = self._with_room(weight, bias, x.scale)
         weight = fake_quantize(weight, codes, self.bits, narrow=True)
         scale = torch.from_numpy(x.scale * codes.scale.ravel())
         bias = FakeQuantize.apply(bias, scale, torch.tensor(0.0), -(2**31), 2**31 - 1)
-        if self.norm is None:
+        if self.is_dense:
             y = functional.linear(x.values, weight, bias)
         else:
             conv = self.layer
@@ -117,22 +129,24 @@ class QuantizedLayer(nn.Module):
         channels : of the picture in front of a dense layer, if there is one: LiteRT counts its
             numbers place by place, PyTorch channel by channel.
         """
-        with torch.no_grad():
-            weight, bias = (t.numpy() for t in self.weight_and_bias())
-        codes = self.weight_parameters(torch.from_numpy(weight))
-        quantized = quant.quantize_bits(weight, *codes, self.bits, narrow=True)
-        operator, settings = "FULLY_CONNECTED", ()
-        if channels:
-            units = len(quantized)
-            quantized = quantized.reshape(units, channels, -1).swapaxes(1, 2).reshape(units, -1)
-        if self.norm is not None:
+        weight, bias = (tensor.detach() for tensor in self.weight_and_bias())
+        codes = self._with_room(weight, bias, input_scale)
+        quantized = quant.quantize_bits(weight.numpy(), *codes, self.bits, narrow=True)
+        if self.is_dense:
+            operator, settings = "FULLY_CONNECTED", ()
+            if channels:  # C·H·W → H·W·C
+                units = len(quantized)
+                places = quantized.reshape(units, channels, -1)  # (units, channels, height · width)
+                quantized = places.swapaxes(1, 2).reshape(units, -1)
+        else:
             settings = tuple(zip(("strideH", "strideW"), self.layer.stride, strict=True))
-            depthwise = self.layer.groups > 1
-            operator = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
-            # PyTorch's order is filters, channels, height, width; LiteRT's as the names say.
-            quantized = quantized.transpose((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
-        scales = codes.scale.ravel()
-        bias = quantize_bias(bias, input_scale, scales)
+            if self.layer.groups == 1:
+                operator, quantized = "CONV_2D", quantized.transpose(0, 2, 3, 1)  # OIHW → OHWI
+            else:
+                operator = "DEPTHWISE_CONV_2D"
+                quantized = quantized.transpose(1, 2, 3, 0)  # (channels, 1, H, W) → 1HWC
+        scales = codes.scale.ravel()  # (channels_out,)
+        bias = quantize_bias(bias.numpy(), input_scale, scales)
         fused = FUSED[type(self.activation)]
         return ExportStep(operator, self.output.codes, fused, settings, quantized, scales, bias)
 
@@ -165,8 +179,8 @@ class QuantizedBlock(nn.Module):
 class QuantizedNetwork(nn.Module):
     """A copy of `torch_models.depthwise_cnn`, or of a student, that computes with rounded numbers.
 
-    Input float32 (n, 1, 28, 28) from 0 to 1; output float32 (n, 10), whole multiples of the
-    scale of the scores. It needs ranges first: `calibrate`.
+    Input float32 as that of the network, from 0 to 1; output float32 (n, classes), whole multiples
+    of the scale of the scores. It needs ranges first: `calibrate`.
 
     Parameters
     ----------
@@ -176,27 +190,27 @@ class QuantizedNetwork(nn.Module):
 
     Raises
     ------
-    TypeError
-        If it is another network.
     ValueError
-        If the bits are not as above.
+        If it is another network (see `check_quantizable`), or the bits are not as above.
 
     Taught in: notebooks/09_quantization_aware_training.ipynb
     """
 
     def __init__(self, model: nn.Sequential, bits: int = 8):
         super().__init__()
-        found = [name for name, _ in model.named_children()]
-        names = [name for name in found if name.startswith("block")]
-        pool = ["pool"] if "pool" in found else []
-        if found != ["stem", *names, *pool, "flatten", "scores"]:
-            raise TypeError(f"expected torch_models.depthwise_cnn, got layers called {found}")
+        check_quantizable(model)
         model = copy.deepcopy(model)
+        children = dict(model.named_children())
         self.input = MovingRange()
         self.stem = _layer(model.stem, bits)
-        blocks = [(name, QuantizedBlock(model.get_submodule(name), bits)) for name in names]
-        self.blocks = nn.Sequential(OrderedDict(blocks))
-        self.pool = MovingRange() if pool else None
+        self.blocks = nn.Sequential(
+            OrderedDict(
+                (name, QuantizedBlock(block, bits))
+                for name, block in children.items()
+                if isinstance(block, SeparableBlock)
+            )
+        )
+        self.pool = MovingRange() if "pool" in children else None
         self.scores = QuantizedLayer(model.scores, None, nn.Identity(), bits)
         self.eval()
 
@@ -209,9 +223,11 @@ class QuantizedNetwork(nn.Module):
 
     def layers(self) -> dict[str, QuantizedLayer]:
         """Return name → layer with weights, in order, such as "block1.depthwise"."""
-        modules = self.named_modules()
-        found = {name: m for name, m in modules if isinstance(m, QuantizedLayer)}
-        return {name.removeprefix("blocks."): layer for name, layer in found.items()}
+        return {
+            name.removeprefix("blocks."): module
+            for name, module in self.named_modules()
+            if isinstance(module, QuantizedLayer)
+        }
 
     def set_bits(self, bits: dict[str, int]) -> QuantizedNetwork:
         """Give layers other bits, name → 2 to 8; return the network.
@@ -236,16 +252,28 @@ class QuantizedNetwork(nn.Module):
 
         Parameters
         ----------
-        images : float32 (n, 28, 28, 1) from 0 to 1, all computed at once: some hundred.
+        images : float32 (n, height, width, channels) from 0 to 1, all computed at once: some
+            hundred.
+
+        Raises
+        ------
+        ValueError
+            If the pictures are of another shape or dtype.
         """
-        x = as_tensor(images)
+        x, before = as_tensor(images, self), copy.deepcopy(self.state_dict())
         for module in self.modules():
             if isinstance(module, MovingRange):
                 module.forget()
         self.train()
-        with torch.no_grad(), one_thread():
-            self(x)
-        return self.eval()
+        try:
+            with torch.no_grad(), one_thread(), taking(x):
+                self(x)
+        except ValueError:
+            self.load_state_dict(before)  # the ranges that it had
+            raise
+        finally:
+            self.eval()
+        return self
 
     def steps(self) -> Iterator[ExportStep]:
         """Yield what the file has to hold, operator by operator in the order of computing."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch.nn import functional
 from tqdm.auto import tqdm
 
-from edge_course.networks.torch_training import as_labels
+from edge_course.networks.torch_training import as_labels, scores_loss
 from edge_course.quantization_aware.export import export_litert
 from edge_course.quantization_aware.network import QuantizedNetwork
 from edge_course.runtimes import litert
@@ -43,8 +42,8 @@ def bit_sensitivity(
     y = as_labels(labels, len(images))
 
     def loss() -> float:
-        found = litert.Runner(export_litert(network)).scores(images)  # the runtime: exact and quick
-        return functional.cross_entropy(torch.from_numpy(found), y).item()
+        answers = litert.Runner(export_litert(network)).scores(images)  # the runtime: exact, quick
+        return scores_loss(torch.from_numpy(answers), y).item()
 
     unchanged, losses = loss(), {name: [] for name in network.layers()}
     for name in tqdm(losses, desc="sensitivity"):

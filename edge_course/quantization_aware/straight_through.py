@@ -96,6 +96,31 @@ def moving_average_range(
     return new_low, momentum * high + (1 - momentum) * largest
 
 
+def widen_for_bias(weight_scales: np.ndarray, bias: np.ndarray, input_scale: float) -> np.ndarray:
+    """Return a layer's weight scales, larger where its bias would have no int32 code.
+
+    A pruned filter has weights of 0 and a bias all the same. The scale that its weights ask for is
+    next to nothing, and the bias would need a code beyond int32. So the scale grows until the bias
+    takes half of the range, as LiteRT's converter does; the other half is left to the products
+    that are added. The weights lose nothing: they were rounded far finer than the bias.
+
+    Parameters
+    ----------
+    weight_scales : float32 (channels,), from the weights alone.
+    bias : float32 (channels,).
+    input_scale : of the layer's input.
+
+    Returns
+    -------
+    np.ndarray
+        float32 (channels,), nowhere smaller than ``weight_scales``.
+
+    Taught in: notebooks/09_quantization_aware_training.ipynb
+    """
+    largest = np.float32(2**31 / 2) * np.float32(input_scale)  # bias at the weight scale 1
+    return np.maximum(weight_scales, np.abs(bias) / largest)
+
+
 def quantize_bias(bias: np.ndarray, input_scale: float, weight_scales: np.ndarray) -> np.ndarray:
     """Return the int32 codes of a layer's biases.
 
@@ -132,6 +157,6 @@ def quantize_bias(bias: np.ndarray, input_scale: float, weight_scales: np.ndarra
         channel = int(np.abs(codes).argmax())
         raise ValueError(
             f"the bias {bias[channel]} of channel {channel} does not fit int32 with the scale "
-            f"{scales[channel]}: its weights are all close to 0"
+            f"{scales[channel]}: its weights are all close to 0; widen_for_bias makes room"
         )
     return codes.astype(np.int32)

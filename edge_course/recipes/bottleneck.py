@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_course.split_layers.bottleneck_training import EPOCHS, train_bottleneck
+from edge_course.split_layers.bottleneck_training import BOTTLENECK_EPOCHS, train_bottleneck
 
 
 def make_bottleneck_cnn() -> dict[str, bytes]:
@@ -11,4 +11,4 @@ def make_bottleneck_cnn() -> dict[str, bytes]:
     AdamW with a one-cycle learning rate; every batch is moved by up to one pixel, and half
     of its pictures are mirrored. About two minutes on one core.
     """
-    return train_bottleneck(10_000, EPOCHS)
+    return train_bottleneck(10_000, BOTTLENECK_EPOCHS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
 
 from edge_course import data, fashion_mnist, process
@@ -9,6 +11,30 @@ from edge_course.compression.report import CONTROLS, CUT, FILES, PREDICTIONS, SE
 from edge_course.distillation.losses import Distillation
 from edge_course.networks import keras_training
 from edge_course.runtimes import litert
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class _SetUp(NamedTuple):
+    """What every student here is trained and tested with."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    unseen: np.ndarray
+    teacher: nn.Module
+
+
+def _set_up() -> _SetUp:
+    """Return pictures, labels and teacher; PyTorch computes the same everywhere from now on."""
+    import torch
+
+    from edge_course.networks import torch_models
+
+    torch.use_deterministic_algorithms(True)
+    train, test = fashion_mnist.load("train"), fashion_mnist.load("test")
+    images, unseen = fashion_mnist.preprocess(train.images), fashion_mnist.preprocess(test.images)
+    return _SetUp(images, train.labels, unseen, torch_models.trained_depthwise_cnn())
 
 
 def make_seed_cnn_predictions() -> dict[str, bytes]:
@@ -38,18 +64,15 @@ def make_compressed() -> dict[str, bytes]:
     import torch
 
     from edge_course.compression import compress
-    from edge_course.networks import students, torch_models, torch_training
+    from edge_course.networks import students, torch_training
 
-    torch.use_deterministic_algorithms(True)
-    train, test = fashion_mnist.load("train"), fashion_mnist.load("test")
-    images, unseen = fashion_mnist.preprocess(train.images), fashion_mnist.preprocess(test.images)
-    teacher = torch_models.trained_depthwise_cnn()
+    images, labels, unseen, teacher = _set_up()
     files, steps = {}, {"taught": [], "rounded": [], "fine_tuned": []}
     with process.another() as call:
         for seed, name in zip(SEEDS, FILES, strict=True):
             torch.manual_seed(seed)
             student = students.swift_cnn()
-            made = compress.compress(student, teacher, images, train.labels, call)
+            made = compress.compress(student, teacher, images, labels, call)
             files[name] = made.file
             steps["taught"].append(torch_training.scores(student, unseen).argmax(axis=1))
             steps["rounded"].append(litert.Runner(made.rounded).predict(unseen))
@@ -67,21 +90,18 @@ def make_compressed_controls() -> dict[str, bytes]:
     import torch
 
     from edge_course.compression import compress
-    from edge_course.networks import students, torch_models, torch_training
+    from edge_course.networks import students, torch_training
 
-    torch.use_deterministic_algorithms(True)
-    train, test = fashion_mnist.load("train"), fashion_mnist.load("test")
-    images, unseen = fashion_mnist.preprocess(train.images), fashion_mnist.preprocess(test.images)
-    teacher = torch_models.trained_depthwise_cnn()
+    images, labels, unseen, teacher = _set_up()
     losses = {"alone": torch_training.label_loss, "hot": Distillation(teacher, 4.0, 0.9)}
+    settings = {"epochs": compress.TAUGHT_EPOCHS, "rate": compress.TAUGHT_RATE, "augment": True}
     rows = {}
     for name, loss in losses.items():
         rows[name] = []
         for seed in SEEDS:
             torch.manual_seed(seed)
             student = students.swift_cnn()
-            settings = {"epochs": compress.EPOCHS, "rate": compress.RATE, "augment": True}
-            torch_training.fit(student, images, train.labels, loss=loss, **settings)
+            torch_training.fit(student, images, labels, loss=loss, **settings)
             rows[name].append(torch_training.scores(student, unseen).argmax(axis=1))
     return {CONTROLS: _predictions(**rows)}
 
@@ -97,26 +117,24 @@ def make_compressed_cut() -> dict[str, bytes]:
     import torch
 
     from edge_course.compression import compress
-    from edge_course.networks import students, torch_models, torch_training
+    from edge_course.networks import students, torch_training
     from edge_course.structured_pruning import choice, cut
 
-    torch.use_deterministic_algorithms(True)
-    train, test = fashion_mnist.load("train"), fashion_mnist.load("test")
-    images, unseen = fashion_mnist.preprocess(train.images), fashion_mnist.preprocess(test.images)
-    teacher = torch_models.trained_depthwise_cnn()
-    loss = Distillation(teacher, compress.TEMPERATURE, compress.SOFT_SHARE)
-    settings = {"epochs": compress.EPOCHS // 2, "rate": compress.RATE, "augment": True}
+    images, labels, unseen, teacher = _set_up()
+    loss = Distillation(teacher, **compress.TEACHING)
+    half = compress.TAUGHT_EPOCHS // 2
+    settings = {"epochs": half, "rate": compress.TAUGHT_RATE, "augment": True}
     rows = {"wide": [], "cut": [], "random_cut": []}
     for seed in SEEDS:
         torch.manual_seed(seed)
         wide = students.student(32, [(64, 3), (64, 1)], pool=False)
-        torch_training.fit(wide, images, train.labels, loss=loss, **settings)
+        torch_training.fit(wide, images, labels, loss=loss, **settings)
         rows["wide"].append(torch_training.scores(wide, unseen).argmax(axis=1))
         for name, kind in {"cut": compress.IMPORTANCE, "random_cut": "random"}.items():
-            importances = choice.group_importance(wide, kind, images, train.labels, seed=seed)
+            importances = choice.group_importance(wide, kind, images, labels, seed=seed)
             student = cut.cut_channels(wide, choice.keep_share(importances, 0.5))
             torch.manual_seed(seed)  # both see the same pictures in the same order
-            torch_training.fit(student, images, train.labels, loss=loss, **settings)
+            torch_training.fit(student, images, labels, loss=loss, **settings)
             rows[name].append(torch_training.scores(student, unseen).argmax(axis=1))
     return {CUT: _predictions(**rows)}
 

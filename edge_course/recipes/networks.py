@@ -5,7 +5,7 @@ from __future__ import annotations
 import safetensors.numpy
 
 from edge_course import fashion_mnist
-from edge_course.networks import keras_models
+from edge_course.networks import DEPTHWISE_CNN_WEIGHTS, SEED_CNN_WEIGHTS, keras_models
 from edge_course.networks.keras_training import SEED, compute_the_same_everywhere, train_seed_cnn
 from edge_course.runtimes import litert
 
@@ -15,7 +15,7 @@ def make_seed_cnn() -> dict[str, bytes]:
     compute_the_same_everywhere()
     model = train_seed_cnn(SEED)
     return {
-        keras_models.SEED_CNN_WEIGHTS: safetensors.numpy.save(keras_models.weights(model)),
+        SEED_CNN_WEIGHTS: safetensors.numpy.save(keras_models.weights(model)),
         "seed_cnn_float32.tflite": litert.convert(model, "float32"),
         "seed_cnn_int8.tflite": litert.convert(model, "int8", fashion_mnist.calibration_images()),
     }
@@ -38,7 +38,7 @@ def make_depthwise_cnn() -> dict[str, bytes]:
     train = fashion_mnist.load("train")
     images = fashion_mnist.preprocess(train.images)
     torch_training.fit(model, images, train.labels, epochs=20, rate=0.01, augment=True)
-    return {torch_models.DEPTHWISE_CNN_WEIGHTS: safetensors.torch.save(model.state_dict())}
+    return {DEPTHWISE_CNN_WEIGHTS: safetensors.torch.save(model.state_dict())}
 
 
 def make_depthwise_cnn_litert() -> dict[str, bytes]:

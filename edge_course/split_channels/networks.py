@@ -6,11 +6,10 @@ import numpy as np
 import safetensors.numpy
 
 from edge_course import data, fashion_mnist
-from edge_course.networks import keras_models
+from edge_course.networks import DEPTHWISE_CNN_WEIGHTS, SEED_CNN_WEIGHTS
 from edge_course.networks.batch_norm import fold_batch_norm
 from edge_course.split_channels.layers import Layer
 
-DEPTHWISE_CNN_WEIGHTS = "depthwise_cnn.safetensors"
 _SIDE = 13  # height and width of what the seed CNN's dense layer sees
 
 
@@ -28,7 +27,7 @@ def seed_cnn_layers() -> tuple[Layer, ...]:
 
     Taught in: notebooks/15_split_by_channels.ipynb
     """
-    w = safetensors.numpy.load(data.read(keras_models.SEED_CNN_WEIGHTS))
+    w = safetensors.numpy.load(data.read(SEED_CNN_WEIGHTS))
     conv = w["conv/kernel"].transpose(3, 2, 0, 1)
     # (13 · 13 · 32, 128) → (13, 13, 32, 128) → (128, 32, 13, 13)
     hidden = w["hidden/kernel"].reshape(_SIDE, _SIDE, len(conv), -1).transpose(3, 2, 0, 1)

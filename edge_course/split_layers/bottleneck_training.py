@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_course import fashion_mnist
 from edge_course.runtimes import onnx_conversion
 
-SEED, EPOCHS, RATE = 20, 20, 0.01
+BOTTLENECK_SEED, BOTTLENECK_EPOCHS, BOTTLENECK_RATE = 20, 20, 0.01
 NETWORK_FILE, EXIT_FILE, CODES_TENSOR = "bottleneck_cnn.onnx", "bottleneck_exit.onnx", "codes"
 
 
@@ -27,7 +27,7 @@ def train_bottleneck(count: int, epochs: int) -> dict[str, bytes]:
     from edge_course.split_layers import bottleneck
 
     torch.use_deterministic_algorithms(True)
-    torch.manual_seed(SEED)
+    torch.manual_seed(BOTTLENECK_SEED)
     model = bottleneck.BottleneckCnn()
     train = fashion_mnist.load("train")
     torch_training.fit(
@@ -35,7 +35,7 @@ def train_bottleneck(count: int, epochs: int) -> dict[str, bytes]:
         fashion_mnist.preprocess(train.images[:count]),
         train.labels[:count],
         epochs=epochs,
-        rate=RATE,
+        rate=BOTTLENECK_RATE,
         loss=bottleneck.loss,
         augment=True,
     )

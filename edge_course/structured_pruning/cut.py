@@ -133,7 +133,7 @@ def refresh_averages(model: nn.Module, images: np.ndarray, *, batch: int = 500) 
         norm.momentum = None  # the plain average of all batches
         norm.train()
     with torch.no_grad(), one_thread():
-        for part in as_tensor(images).split(batch):
+        for part in as_tensor(images, fresh).split(batch):
             fresh(part)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

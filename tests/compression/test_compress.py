@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,10 @@ import pytest
 from edge_course import fashion_mnist, process
 from edge_course.quantization_aware import export, network
 from edge_course.runtimes import litert, tflite_file
+from tests.support.effort import effort
+
+COUNT = 640  # pictures to train on
+POOLS = (False, True)[: effort(1, 2)]  # with a pool: the depthwise CNN in test_quantization_aware
 
 
 def pictures(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -32,11 +37,19 @@ def make() -> Made:
     teacher = torch_models.trained_depthwise_cnn()
     before = {name: w.clone() for name, w in teacher.state_dict().items()}
     with process.another() as call:
+        templates = []
+
+        def call_once(*arguments) -> bytes:
+            """The template of the same student; nothing but its operators and shapes is used."""
+            if not templates or effort(quick=False, thorough=True):
+                templates.append(call(*arguments))
+            return templates[-1]
+
         made = Made(
-            [small(seed, teacher, call) for seed in (3, 3, 4)],
-            small(3, None, call),
+            [small(seed, teacher, call_once) for seed in (3, 3, 4)],
+            small(3, None, call_once),
             small(3, teacher, call, keep=0.5),
-            {pool: fake_and_real(pool, call) for pool in (False, True)},
+            {pool: fake_and_real(pool, call) for pool in POOLS},
         )
     assert all((before[name] == w).all() for name, w in teacher.state_dict().items())
     return made
@@ -53,7 +66,7 @@ def small(seed: int, teacher, call, keep: float = 1.0):
     stem, first, second = (round(n / keep) for n in (4, 6, 6))
     student = students.student(stem, [(first, 3), (second, 1)], pool=False)
     settings = {"epochs": 2, "fine_epochs": 1, "keep": keep}
-    return compress.compress(student, teacher, *pictures(640), call, **settings)
+    return compress.compress(student, teacher, *pictures(COUNT), call, **settings)
 
 
 def fake_and_real(pool: bool, call) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +77,7 @@ def fake_and_real(pool: bool, call) -> tuple[np.ndarray, np.ndarray]:
     from edge_course.networks import students, torch_training
     from edge_course.runtimes import ort
 
-    images, labels = pictures(640)
+    images, labels = pictures(COUNT)
     torch.manual_seed(1)
     student = students.student(4, [(6, 3), (6, 1), (8, 1)], pool=pool)
     torch_training.fit(student, images, labels, epochs=2, rate=0.02)
@@ -79,7 +92,7 @@ def made(call) -> Made:
     return call(make)
 
 
-@pytest.mark.parametrize("pool", [False, True])
+@pytest.mark.parametrize("pool", POOLS)
 def test_the_file_computes_what_was_trained(made: Made, pool: bool) -> None:
     fake, real = made.fake_and_real[pool]
     step = np.diff(np.unique(real)).min()
@@ -120,7 +133,7 @@ def test_a_network_cut_on_the_way_is_the_student_in_shape(made: Made) -> None:
     cut, direct = (tflite_file.read_tflite(m.file) for m in (made.cut, made.pipelines[0]))
     assert [o.name for o in cut.operators] == [o.name for o in direct.operators]
     assert [t.shape for t in cut.tensors] == [t.shape for t in direct.tensors]
-    x, y = pictures(640)
+    x, y = pictures(COUNT)
     assert np.mean(litert.Runner(made.cut.file).predict(x) == y) > 0.3  # chance is 0.1
 
 
@@ -158,7 +171,11 @@ def misuse(what: str) -> None:
 @pytest.mark.parametrize(
     ("what", "error", "message"),
     [
-        ("another network", TypeError, "got layers called"),
+        (
+            "another network",
+            ValueError,
+            "QuantizedNetwork takes .*got a Sequential of the layers conv",
+        ),
         ("a teacher in training mode", ValueError, "teacher is in training mode"),
         ("no epoch", ValueError, "at least 1 epoch, got 0"),
         ("no epoch with rounding", ValueError, "at least 1 epoch, got 0"),
@@ -171,3 +188,28 @@ def misuse(what: str) -> None:
 def test_misuse_is_explained(call, what: str, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call(misuse, what)
+
+
+def test_the_command_trains_writes_the_file_and_says_what_it_saves(call, tmp_path) -> None:
+    assert call(run_command, str(tmp_path / "new.tflite"))
+
+
+def run_command(path: str) -> bool:
+    """Run it with a pipeline and a judge that are quick, and see what they are given."""
+    import contextlib
+    import io
+    from unittest import mock
+
+    from edge_course.compression import budget, compress
+
+    saved = budget.Savings(170, 0.25, 10), (-0.5, 1.0)
+    with (
+        mock.patch.object(compress, "train_again", return_value=b"file") as train,
+        mock.patch.object(compress.judge, "judge", return_value=saved) as judge,
+        contextlib.redirect_stdout(io.StringIO()) as said,
+    ):
+        compress.main(["--out", path, "--seed", "7", "--epochs", "3"])
+    train.assert_called_once_with(7, epochs=3, fine_epochs=compress.FINE_EPOCHS)
+    judge.assert_called_once_with(b"file")
+    assert budget.budget_table(saved[0]) in said.getvalue()
+    return Path(path).read_bytes() == b"file"

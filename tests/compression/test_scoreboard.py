@@ -54,7 +54,7 @@ def test_the_reference_is_as_fast_as_itself(rows) -> None:
 
 
 def test_the_table_has_a_line_for_each(rows) -> None:
-    lines = scoreboard.text(list(rows.values())).splitlines()
+    lines = scoreboard.scoreboard_text(list(rows.values())).splitlines()
     assert len(lines) == len(rows) + 2
     assert lines[1].startswith("seed_cnn_float32")
     assert "2,779,176" in lines[1]

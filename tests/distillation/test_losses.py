@@ -290,8 +290,100 @@ def test_ones_own_teacher_is_refused(teacher, batch) -> None:
     shared = network(3)
     shared.stem = teacher.stem
     for student in (teacher, shared):
-        with pytest.raises(ValueError, match="have parts in common"):
+        with pytest.raises(ValueError, match=r"share memory .*stem\.conv\.weight"):
             Distillation(teacher)(student, *batch)
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_tensors_that_were_assigned_and_not_copied_are_refused(teacher, batch, features) -> None:
+    student = network(3, width=6)
+    student.load_state_dict(teacher.state_dict(), assign=True)
+    model, loss = student, Distillation(teacher)
+    if features:  # the teacher is asked by a loss of somebody's own, which checks nothing
+        model = WithRegressor(student, teacher, "stem", "stem")
+        rest = lambda model, x, _: (model(x) - teacher(x)).square().mean()  # noqa: E731
+        loss = FeatureMatching(teacher, rest=rest)
+    with pytest.raises(ValueError, match=r"share memory .*stem\.conv\.weight"):
+        loss(model, *batch)
+    student.load_state_dict(teacher.state_dict(), assign=True)
+    only_averages = copy.deepcopy(student)
+    only_averages.stem.norm.running_mean = teacher.stem.norm.running_mean
+    with pytest.raises(ValueError, match=r"share memory \(stem.norm.running_mean\)"):
+        Distillation(teacher)(only_averages, *batch)
+
+
+def test_a_view_of_the_teachers_weights_is_refused(batch) -> None:
+    teacher, student = (nn.Sequential(nn.Flatten(), nn.Linear(784, 10)) for _ in range(2))
+    student[1].bias = nn.Parameter(teacher[1].weight.detach()[:, 3])
+    with pytest.raises(ValueError, match=r"share memory \(1.bias\)"):
+        Distillation(teacher.eval())(student, *batch)
+
+
+def test_what_does_not_learn_may_be_shared(images) -> None:
+    """Modules without weights and a frozen trunk: the teacher answers as it does by itself."""
+    torch.manual_seed(0)
+    trunk = nn.Linear(784, 30).requires_grad_(False)
+    shared = nn.Flatten(), trunk, nn.ReLU(), nn.Dropout(0.5)
+    teacher, student = (nn.Sequential(*shared, nn.Linear(30, 10)) for _ in range(2))
+    before, begin, answers = state(teacher), state(student), []
+    teacher.eval().register_forward_hook(lambda *call: answers.append(call[1:]))
+    torch_training.fit(student, *images, epochs=1, rate=0.01, loss=Distillation(teacher))
+    assert same(before, state(teacher)) and not same(begin, state(student))
+    teacher.eval()
+    for (pictures,), scores in list(answers):  # nothing was dropped
+        assert torch.equal(teacher(pictures), scores)
+
+
+def test_labels_that_are_no_class_are_refused_under_a_teacher_too(teacher, batch) -> None:
+    with pytest.raises(ValueError, match=r"expected labels from 0 to 9, .* got the label 10"):
+        Distillation(teacher)(network(3), batch[0], batch[1] + 3)
+
+
+class Twice(nn.Module):
+    """Calls one of its layers twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.relu, self.idle = nn.Conv2d(1, 4, 3), nn.ReLU(), nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.relu(self.relu(self.conv(x)) - 1).flatten(1)
+
+
+@pytest.mark.parametrize(("layer", "times"), [("relu", 2), ("idle", 0)])
+def test_a_layer_that_is_not_computed_once_is_refused_by_name(teacher, batch, layer, times) -> None:
+    message = f"'{layer}' is computed {times} times"
+    student = Twice().train()
+    with pytest.raises(ValueError, match=message):
+        WithRegressor(student, teacher, layer, "block")
+    assert student.training and student.relu.training
+    pair = WithRegressor(student, teacher, "conv", "block")
+    pair.layers = layer, "block"
+    with pytest.raises(ValueError, match=message):
+        FeatureMatching(teacher, rest=lambda model, x, _: model(x).sum())(pair, *batch)
+
+
+def test_an_error_leaves_both_networks_in_their_modes(teacher) -> None:
+    student = network(3).train()
+    student.stem.eval()
+    with pytest.raises(ValueError, match="the network does not take pictures"):
+        WithRegressor(student, teacher, "block", "block", shape=(3, 28, 28))
+    assert student.training and student.block.training and not student.stem.training
+
+
+def test_features_of_other_pictures(batch) -> None:
+    student, teacher = (
+        nn.Sequential(OrderedDict(conv=nn.Conv2d(3, n, 3), flat=nn.Flatten(), out=nn.LazyLinear(5)))
+        for n in (2, 4)
+    )
+    pictures = torch.rand(8, 3, 20, 16)
+    for model in (student, teacher):
+        model(pictures)
+    pair = WithRegressor(student, teacher.eval(), "conv", "conv", shape=(3, 20, 16))
+    assert pair.regressor.weight.shape == (4, 2, 1, 1)
+    loss = FeatureMatching(teacher, rest=Distillation(teacher))(pair, pictures, batch[1] % 5)
+    loss.backward()
+    assert student.conv.weight.grad.abs().max() > 0
 
 
 def test_bad_settings_are_refused(teacher, batch) -> None:

@@ -66,7 +66,7 @@ def seen(model, pictures) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
         handles.append(module.register_forward_hook(note))
     with torch.no_grad():
-        model(torch_training.as_tensor(pictures[0]))
+        model(torch_training.as_tensor(pictures[0], model))
     for handle in handles:
         handle.remove()
     return found
@@ -119,7 +119,10 @@ def test_the_magnitude_is_that_of_the_weights(model) -> None:
 
 def losses_of_pictures(model, pictures) -> np.ndarray:
     """In double precision: differences of it are divided by something tiny."""
-    x, y = torch_training.as_tensor(pictures[0]), torch_training.as_labels(pictures[1], COUNT)
+    x, y = (
+        torch_training.as_tensor(pictures[0], model),
+        torch_training.as_labels(pictures[1], COUNT),
+    )
     with torch.no_grad():
         return functional.cross_entropy(model(x.double()), y, reduction="none").numpy()
 

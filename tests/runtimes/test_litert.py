@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from edge_course import data, fashion_mnist
-from edge_course.networks import keras_models
+from edge_course.networks import SEED_CNN_WEIGHTS, keras_models
 from edge_course.quantization import quant
 from edge_course.runtimes import litert, litert_conversion
 
@@ -270,7 +270,7 @@ def test_operators_of_float32_hold_the_weights_themselves(files) -> None:
         "CONV_2D", "MAX_POOL_2D", "SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE",
         "FULLY_CONNECTED", "FULLY_CONNECTED",
     ]  # fmt: skip
-    weights = safetensors.numpy.load(data.read(keras_models.SEED_CNN_WEIGHTS))
+    weights = safetensors.numpy.load(data.read(SEED_CNN_WEIGHTS))
     # LiteRT keeps the output channels first: (32, 3, 3, 1), Keras last: (3, 3, 1, 32).
     kernel = weights["conv/kernel"].transpose(3, 0, 1, 2)
     assert np.array_equal(operators[0].inputs[1].values, kernel)
@@ -282,7 +282,7 @@ def test_operators_of_float32_hold_the_weights_themselves(files) -> None:
 def test_operators_of_int8_hold_the_weights_within_half_a_scale(files) -> None:
     last = litert.operators(files["int8"])[-1]
     _, kernel, bias = last.inputs
-    weights = safetensors.numpy.load(data.read(keras_models.SEED_CNN_WEIGHTS))["scores/kernel"].T
+    weights = safetensors.numpy.load(data.read(SEED_CNN_WEIGHTS))["scores/kernel"].T
     assert kernel.values.shape == weights.shape and kernel.scales.shape == (10,)
     assert not kernel.zero_points.any()
     error = np.abs(kernel.values * kernel.scales[:, np.newaxis] - weights)

@@ -11,10 +11,12 @@ from torch import nn
 
 from edge_course import data, fashion_mnist
 from edge_course.networks import batch_norm, torch_models, torch_training
+from edge_course.pruning import importance, prune
 from edge_course.quantization import quant
 from edge_course.quantization_aware import export, fake_quantize, sensitivity
 from edge_course.quantization_aware.export import ExportStep
 from edge_course.quantization_aware.network import QuantizedNetwork, folded
+from edge_course.runtimes import litert, ort
 
 
 class Trained(NamedTuple):
@@ -52,13 +54,42 @@ def described(network: QuantizedNetwork, count: int | None = None) -> Trained:
     return Trained(scores, file, packed, list(network.steps()))
 
 
-def before_and_after() -> tuple[np.ndarray, Trained, Trained]:
+def before_and_after(train: int, test: int) -> tuple[np.ndarray, Trained, Trained]:
     """Scores of the real network, and the one with 4-bit weights before and after an epoch."""
     network = fresh(4)
-    before = described(network)
+    before = described(network, test)
     torch.manual_seed(0)
-    torch_training.fit(network, *pictures("train"), epochs=1, rate=1e-3)
-    return torch_training.scores(real(), pictures("test")[0]), before, described(network)
+    torch_training.fit(network, *pictures("train", train), epochs=1, rate=1e-3)
+    scores = torch_training.scores(real(), pictures("test", test)[0])
+    return scores, before, described(network, test)
+
+
+PRUNED = {"stem": [3], "block2.depthwise": [1, 4], "block3.pointwise": [5], "scores": [2]}
+
+
+def pruned(count: int, export_it: bool) -> tuple[Trained, np.ndarray, bytes]:
+    """A network with filters of zeros, its scores without rounding, and its ONNX file if asked."""
+    model = torch_models.trained_depthwise_cnn()
+    for name, filters in PRUNED.items():
+        part = model.get_submodule(name)
+        with torch.no_grad():
+            getattr(part, "conv", part).weight[filters] = 0
+    images = pictures("test", count)[0]
+    network = QuantizedNetwork(model).calibrate(fashion_mnist.calibration_images())
+    onnx = ort.export(model) if export_it else b""
+    return described(network, count), torch_training.scores(model, images), onnx
+
+
+def training_a_pruned_network() -> float:
+    """How far the runtime is from a network that was pruned and trained on, in steps."""
+    model = torch_models.trained_depthwise_cnn()
+    masks = prune.global_masks(importance.of_weights(model, "magnitude"), 0.9)
+    images, labels = pictures("train", 256)
+    network = QuantizedNetwork(prune.pruned(model, masks)).calibrate(images)
+    torch_training.fit(network, images, labels, epochs=1, rate=1e-3)
+    fake = torch_training.scores(network, images)
+    far = np.abs(litert.Runner(export.export_litert(network)).scores(images) - fake)
+    return float(np.median(far) / network.scores.output.codes.scale)
 
 
 def fake_quantized(x, scale, zero_point, bits, narrow) -> tuple[np.ndarray, np.ndarray]:
@@ -135,11 +166,11 @@ def ranges_of_batches(batches: list[np.ndarray], train: bool) -> list[tuple[floa
     r.train()
     r(torch.tensor(batches[0]))
     r.train(train)
-    found = []
+    ranges = []
     for batch in batches[1:]:
         r(torch.tensor(batch))
-        found.append((r.low.item(), r.high.item()))
-    return found
+        ranges.append((r.low.item(), r.high.item()))
+    return ranges
 
 
 def statistics_and_original_after_training() -> tuple[bool, bool]:
@@ -167,6 +198,48 @@ def sensitivities() -> tuple[dict, dict, list[int]]:
 
 def mixed(bits: dict[str, int]) -> Trained:
     return described(fresh(8).set_bits(bits), 1000)
+
+
+def almost(change: str) -> None:
+    """Copy a network that has all the right names, and one thing else."""
+    model = torch_models.depthwise_cnn()
+    match change:
+        case "a bias":
+            model.stem.conv = nn.Conv2d(1, 16, 3, padding=1)
+        case "another padding":
+            model.stem.conv.padding_mode = "reflect"
+        case "groups":
+            model.block2.depthwise.conv = nn.Conv2d(32, 32, 3, padding=1, groups=4, bias=False)
+        case "no normalisation":
+            model.block1.pointwise.norm = nn.Identity()
+        case "another activation":
+            model.block1.depthwise.activation = nn.Hardswish()
+        case "the last activation":
+            model.block1.activation = nn.SiLU()
+        case "no averages":
+            model.stem.norm = nn.BatchNorm2d(16, track_running_stats=False)
+        case "another pool":
+            model.pool = nn.AdaptiveMaxPool2d(1)
+        case "a larger pool":
+            model.pool = nn.AdaptiveAvgPool2d(7)
+        case "another block":
+            model.block2 = torch_models.conv_norm(32, 32, 3)
+        case "no bias":
+            model.scores = nn.Linear(96, 10, bias=False)
+        case "a function between":
+            model = Between(model)
+        case "no network":
+            model = None
+    QuantizedNetwork(model)
+
+
+class Between(nn.Module):
+    """Has the layers of the network, and does something else between them."""
+
+    def __init__(self, model: nn.Sequential):
+        super().__init__()
+        for name, layer in model.named_children():
+            self.add_module(name, layer)
 
 
 def misuse(what: str) -> None:
