@@ -66,6 +66,7 @@ def lab_command() -> list[str]:
         sys.executable, "-m", "jupyterlab",
         f"--ServerApp.root_dir={ROOT}",
         f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}",
+        "--LabApp.extension_manager=readonly",  # the other one asks PyPI what else there is
     ]  # fmt: skip
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # usual in a container

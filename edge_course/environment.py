@@ -19,7 +19,7 @@ from edge_course import data
 
 SUPPORTED = ((3, 11), (3, 13))  # first and last version of Python
 NEEDED_BYTES = 1.5 * 2**30  # the most that a notebook may take
-INSTALL = f"install it with: {data.INSTALL}"
+HOW_TO_INSTALL = f"install it with: {data.INSTALL}"
 
 # What to import, in a process of its own, and the distribution whose version is shown.
 RUNTIMES = (
@@ -70,14 +70,14 @@ def _python() -> Component:
 def _runtime(name: str, module: str, distributions: tuple[str, ...]) -> Component:
     versions = [v for d in distributions if (v := _version(d))]
     if not versions:
-        return Component(name, f"not installed; {INSTALL}")
+        return Component(name, f"not installed; {HOW_TO_INSTALL}")
     # Not in this process: a framework takes half a gigabyte that would stay taken.
     child = subprocess.run(
         [sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False
     )
     if child.returncode:
         lines = child.stderr.strip().splitlines() or [f"exit code {child.returncode}"]
-        return Component(name, f"{versions[0]} does not start ({lines[-1]}); {INSTALL}")
+        return Component(name, f"{versions[0]} does not start ({lines[-1]}); {HOW_TO_INSTALL}")
     return Component(name, "", versions[0])
 
 

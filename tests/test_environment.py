@@ -1,5 +1,6 @@
 """The report tells what is wrong and what to do; the command opens the course."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -42,7 +43,7 @@ def test_wrong_python(monkeypatch: pytest.MonkeyPatch, version: tuple[int, int])
 
 def test_runtime_that_is_missing_or_broken(tmp_path: Path, monkeypatch) -> None:
     missing = environment._runtime("Edge", "edge_runtime", ("edge-runtime",))
-    assert str(missing) == f"[FAIL] Edge: not installed; {environment.INSTALL}"
+    assert str(missing) == f"[FAIL] Edge: not installed; {environment.HOW_TO_INSTALL}"
     (tmp_path / "broken_runtime.py").write_text("raise ImportError('no AVX on this processor')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     broken = environment._runtime("Edge", "broken_runtime", ("numpy",))
@@ -154,7 +155,6 @@ def test_jupyterlab_writes_into_a_temporary_folder_then(no_home: str, tmp_path: 
         env=command._surroundings(str(tmp_path)), capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert Path(child.stdout.strip()).is_relative_to(tmp_path)
-    assert "no_home" not in child.stdout
 
 
 def test_a_writable_home_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +231,14 @@ def test_opening_hands_other_options_to_jupyterlab(monkeypatch: pytest.MonkeyPat
     assert started[0][-1] == "--port=9999"
     assert (command.ROOT / command.FIRST_NOTEBOOK).is_file()
     assert f"--LabApp.default_url=/lab/tree/{command.FIRST_NOTEBOOK}" in started[0]
+
+
+def test_jupyterlab_asks_nobody(tmp_path: Path) -> None:
+    assert "--LabApp.extension_manager=readonly" in command.lab_command()
+    folder = command._surroundings(str(tmp_path))["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0]
+    overrides = Path(folder, "labconfig", "default_setting_overrides.json").read_text()
+    settings = json.loads(overrides)["@jupyterlab/apputils-extension:notification"]
+    assert settings == {"fetchNews": "false", "checkForUpdates": False}
 
 
 def test_over_ssh_no_browser_opens(monkeypatch: pytest.MonkeyPatch) -> None:
