@@ -182,8 +182,8 @@ def _links(notebook, path) -> Iterator[str]:
 
 
 def broken_links(text: str, folder: Path) -> list[str]:
-    """Return the relative links in Markdown that lead to no file."""
-    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    """Return the relative links in Markdown that lead to no file; what is set as code is none."""
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", re.sub(r"`[^`\n]+`", "", text))
     return [t for t in targets if "://" not in t and not (folder / t).exists()]
 
 
