@@ -2,7 +2,6 @@
 
 A student's function is compared with the packaged one on inputs that Hypothesis
 generates, and on named edge cases; the smallest input that tells them apart is shown.
-Taught in: notebooks/00_start_here.ipynb
 """
 
 from __future__ import annotations
@@ -291,8 +290,6 @@ def compare(exercise: Exercise, function: Callable[..., Any]) -> Report:
     Report
         ⬜ the body is still a stub; ✅ no difference found; ❌ the smallest counterexample found;
         ⏳ no difference found, but time was up after too few inputs.
-
-    Taught in: notebooks/00_start_here.ipynb
     """
     name, hint = exercise.reference.__name__, exercise.hint
     parameters = inspect.signature(exercise.reference).parameters

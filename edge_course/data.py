@@ -1,7 +1,8 @@
 """The course's data sets and trained weights, each checked by its hash before it is used.
 
 `data/manifest.json` names every file with its size, its sha256 and the recipe that
-makes it. `python -m edge_course.data` checks them; with `--rebuild` it makes them anew.
+makes it. `python -m edge_course.data` checks them; with `--rebuild` it makes them anew, and
+`--add` makes those of a new recipe.
 """
 
 from __future__ import annotations
@@ -119,16 +120,59 @@ def npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary file first, which is then renamed.
-
-    Taught in: notebooks/03_keras_to_litert.ipynb
-    """
+    """Write a file whole or not at all: to a temporary file first, which is then renamed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_bytes(content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _entry(content: bytes, recipe: str) -> dict:
+    return {
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "recipe": recipe,
+    }
+
+
+def _write_manifest(files: dict[str, dict]) -> None:
+    content = json.dumps({"version": MANIFEST_VERSION, "files": files}, indent=2) + "\n"
+    write_whole(FOLDER / MANIFEST, content.encode())
+
+
+def add_recipe(recipe: str) -> None:
+    """Make the files of a new recipe, and their entries in the manifest.
+
+    Parameters
+    ----------
+    recipe : ``module:function``, which returns file name → content.
+
+    Raises
+    ------
+    DataError
+        If there is no such function, it returns something else, or a file is there already.
+    """
+    try:
+        make = pkgutil.resolve_name(recipe) if ":" in recipe else None
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DataError(f"there is no recipe {recipe!r}: {error}") from None
+    if not callable(make):
+        raise DataError(f"expected a recipe as module:function, got {recipe!r}")
+    made, files = make(), manifest()
+    if not isinstance(made, dict) or {type(content) for content in made.values()} != {bytes}:
+        raise DataError(f"the recipe {recipe} must return file name → bytes, got {made!r:.200}")
+    for name in made:
+        if Path(name).name != name or name in files or (FOLDER / name).exists():
+            raise DataError(
+                f"the recipe {recipe} makes {name!r}: expected a new name, without folders; "
+                f"make an old file anew with: python -m edge_course.data --rebuild NAME --accept"
+            )
+    for name, content in made.items():
+        write_whole(FOLDER / name, content)
+        print(f"[OK]   {name} {hashlib.sha256(content).hexdigest()}")
+    _write_manifest(files | {name: _entry(content, recipe) for name, content in made.items()})
 
 
 def rebuild(names: list[str], *, accept: bool) -> bool:
@@ -148,8 +192,7 @@ def rebuild(names: list[str], *, accept: bool) -> bool:
             if name not in wanted:
                 continue
             if accept:
-                sha256 = hashlib.sha256(content).hexdigest()
-                files[name] = {"bytes": len(content), "sha256": sha256, "recipe": recipe}
+                files[name] = _entry(content, recipe)
             try:
                 write_whole(FOLDER / name, _checked(name, content, files[name]))
                 print(f"[OK]   {name} {files[name]['sha256']}")
@@ -157,16 +200,12 @@ def rebuild(names: list[str], *, accept: bool) -> bool:
                 same = False
                 print(f"[FAIL] the recipe {recipe} gave another file: {error}")
         if accept:
-            content = json.dumps({"version": MANIFEST_VERSION, "files": files}, indent=2) + "\n"
-            write_whole(FOLDER / MANIFEST, content.encode())
+            _write_manifest(files)
     return same
 
 
 def check_all() -> list[tuple[str, str]]:
-    """Return (name, problem) for every file of the manifest; the problem is empty if it is right.
-
-    Taught in: notebooks/00_start_here.ipynb
-    """
+    """Return (name, problem) of every file in the manifest; the problem is empty if it is right."""
     report = []
     for name in manifest():
         try:
@@ -188,8 +227,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--accept", action="store_true", help="with --rebuild: take a new hash into the manifest"
     )
+    parser.add_argument(
+        "--add", metavar="MODULE:FUNCTION", help="make the files of a new recipe, and their entries"
+    )
     options = parser.parse_args(arguments)
     try:
+        if options.add is not None:
+            add_recipe(options.add)
+            return 0
         if options.rebuild is not None:
             return 0 if rebuild(options.rebuild, accept=options.accept) else 1
         report = check_all()

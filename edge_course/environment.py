@@ -146,10 +146,7 @@ def is_writable(folder: Path) -> bool:
 
 
 def unwritable_jupyter_folders() -> list[str]:
-    """Return those of Jupyter's own folders, most of them in the home folder, that it cannot use.
-
-    Taught in: notebooks/00_start_here.ipynb
-    """
+    """Return those of Jupyter's own folders, mostly in the home folder, that it cannot use."""
     folders = (paths.jupyter_config_dir(), paths.jupyter_data_dir(), paths.jupyter_runtime_dir())
     return [folder for folder in folders if not is_writable(Path(folder))]
 

@@ -148,8 +148,6 @@ def original(part: str) -> LabelledImages:
     ------
     DataError
         If the package cannot be downloaded or has another hash.
-
-    Taught in: notebooks/02_train_a_cnn.ipynb
     """
     import pooch  # only here: it needs the network
 

@@ -52,10 +52,7 @@ def show(obj: Any, *, whole: bool = False) -> None:
 
 
 def show_folded(obj: Any, note: str) -> None:
-    """Display a source like `show`, under a title that opens when clicked, with a note.
-
-    Taught in: notebooks/00_start_here.ipynb
-    """
+    """Display a source like `show`, under a title that opens when clicked, with a note."""
     source = source_of(obj)
     folded = (
         f"<details><summary>A solution: {html.escape(obj.__name__)} (click to open)</summary>"

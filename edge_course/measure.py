@@ -84,10 +84,7 @@ def conv_macs(
 
 
 def dense_macs(inputs: int, outputs: int) -> int:
-    """Return the multiply-accumulates of one input vector through a dense layer.
-
-    Taught in: notebooks/02_train_a_cnn.ipynb
-    """
+    """Return the multiply-accumulates of one input vector through a dense layer."""
     if min(inputs, outputs) < 1:
         raise ValueError(f"every size must be at least 1, got {inputs} inputs, {outputs} outputs")
     return inputs * outputs
@@ -312,8 +309,6 @@ def peak_memory(pid: int | None = None, *, every: float = 0.05) -> Iterator[Peak
     ------
     PeakMemory
         Its ``bytes`` holds the largest resident memory seen so far.
-
-    Taught in: notebooks/00_start_here.ipynb
     """
     peak = PeakMemory(psutil.Process(pid))
     ended = threading.Event()

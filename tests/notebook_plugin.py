@@ -16,6 +16,7 @@ import pytest
 from nbval.plugin import IPyNbCell
 
 from edge_course import measure
+from edge_course.contributing import record
 from tests import notebook_rules
 
 MEMORY_BUDGET = 1.5 * 2**30
@@ -26,9 +27,7 @@ SECONDS_BUDGET = 90
 class Run:
     """One notebook's execution."""
 
-    path: Path
     began: float = field(default_factory=time.monotonic)
-    seconds: float = 0.0
     peak: measure.PeakMemory | None = None
     stack: ExitStack = field(default_factory=ExitStack)
 
@@ -53,7 +52,7 @@ def pytest_runtest_setup(item: pytest.Item):
     runs = item.config.stash[RUNS]
     if not isinstance(item, IPyNbCell) or item.path in runs:
         return (yield)
-    run = runs[item.path] = Run(item.path)
+    run = runs[item.path] = Run()
     result = yield  # nbval starts the kernel
     # Log lines of compiled libraries differ between machines, and are not saved.
     item.parent.skip_compare += ("stderr",)
@@ -97,12 +96,14 @@ def pytest_runtest_makereport(item: pytest.Item):
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None):
     run = item.config.stash[RUNS].get(item.path)
-    ends = run and (nextitem is None or nextitem.parent is not item.parent)
+    ends = run and run.peak and (nextitem is None or nextitem.parent is not item.parent)
     if ends:
-        run.seconds = time.monotonic() - run.began
         run.stack.close()
+        seconds = time.monotonic() - run.began
+        # The report carries it: this may be a worker, and another process prints the table.
+        item.user_properties.append(("notebook", (str(item.path), seconds, run.peak.bytes)))
     yield
-    if ends and run.peak and run.peak.bytes > MEMORY_BUDGET:
+    if ends and run.peak.bytes > MEMORY_BUDGET:
         pytest.fail(
             f"{item.path.name} took {run.peak.bytes / 2**20:.0f} MiB at its peak, "
             f"more than the budget of {MEMORY_BUDGET / 2**20:.0f} MiB",
@@ -111,18 +112,24 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None):
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    runs = [run for run in config.stash[RUNS].values() if run.peak]
-    if not runs:
+    measured = {
+        Path(value[0]): (value[1], value[2])
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "notebook"
+    }
+    if not measured:
         return
     terminalreporter.section("notebooks")
     terminalreporter.line(
         f"{'notebook':<40}{'wall time':>10}{'peak memory':>14}{'exact cells':>14}"
     )
-    for run in runs:
-        exact, printing = notebook_rules.exact_and_printing(nbformat.read(run.path, as_version=4))
+    for path, (seconds, peak) in sorted(measured.items()):
+        exact, printing = notebook_rules.exact_and_printing(nbformat.read(path, as_version=4))
         terminalreporter.line(
-            f"{run.path.name:<40}{run.seconds:>8.0f} s{run.peak.bytes / 2**20:>10.0f} MiB"
-            f"{exact:>9} of {printing}{'  over 90 s' if run.seconds > SECONDS_BUDGET else ''}"
+            f"{path.name:<40}{seconds:>8.0f} s{peak / 2**20:>10.0f} MiB"
+            f"{exact:>9} of {printing}{'  over 90 s' if seconds > SECONDS_BUDGET else ''}"
         )
     if config.getoption("--record"):
-        notebook_rules.record({r.path: (r.seconds, r.peak.bytes) for r in runs})
+        record.record(measured)

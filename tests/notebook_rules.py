@@ -9,16 +9,16 @@ from pathlib import Path
 
 import nbformat
 
-from edge_course import data
+from edge_course.contributing.record import MEASURED
 from edge_course.exercises import EXERCISES
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 EXACT = "nbval-check-output"
 MAX_LINES = 25
+SHORT = 30  # cells; a notebook with fewer needs one exercise only
 MAX_BYTES = 1_000_000
 FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "keras": "TensorFlow"}
-MEASURED = re.compile(r"\*\*Time:\*\* ~(\d+) s · \*\*Peak memory:\*\* ~(\d+) MiB")
 
 
 def problems(notebook: nbformat.NotebookNode, path: Path) -> list[str]:
@@ -165,7 +165,7 @@ def _exercises(notebook, path) -> Iterator[str]:
         for _, cell in code_cells(notebook)
         for name in re.findall(r"^check\((\w+)\)", cell.source, re.M)
     ]
-    wanted = 1 if path.name.startswith("00") else 3
+    wanted = 1 if path.name.startswith("00") or len(notebook.cells) < SHORT else 3
     if len(names) < wanted:
         yield f"{len(names)} self-checking exercises, expected at least {wanted}"
     for name in names:
@@ -182,8 +182,8 @@ def _links(notebook, path) -> Iterator[str]:
 
 
 def broken_links(text: str, folder: Path) -> list[str]:
-    """Return the relative links in Markdown that lead to no file."""
-    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    """Return the relative links in Markdown that lead to no file; what is set as code is none."""
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", re.sub(r"`[^`\n]+`", "", text))
     return [t for t in targets if "://" not in t and not (folder / t).exists()]
 
 
@@ -193,17 +193,3 @@ def _file(notebook, path) -> Iterator[str]:
     size = len(nbformat.writes(notebook).encode())
     if size > MAX_BYTES:
         yield f"{size:,} bytes, at most {MAX_BYTES:,} are allowed: draw fewer or smaller figures"
-
-
-def record(measured: dict[Path, tuple[float, int]]) -> None:
-    """Write measured seconds and bytes into the notebooks' openings and the README's table."""
-    readme_path = ROOT / "README.md"
-    readme = readme_path.read_text(encoding="utf-8")
-    for path, (seconds, peak) in measured.items():
-        seconds, mebibytes = max(1, round(seconds)), round(peak / 2**20, -1)
-        text = path.read_text(encoding="utf-8")
-        line = f"**Time:** ~{seconds:.0f} s · **Peak memory:** ~{mebibytes:.0f} MiB"
-        data.write_whole(path, MEASURED.sub(line, text).encode())
-        row = rf"(\| \[[^]]*\]\(notebooks/{path.name}\) \|[^|]*\|)[^|]*\|[^|]*\|"
-        readme = re.sub(row, rf"\1 {seconds:.0f} s | {mebibytes:.0f} MiB |", readme)
-    data.write_whole(readme_path, readme.encode())

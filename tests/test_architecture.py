@@ -1,15 +1,23 @@
-"""The folders of the package are its floors: a module imports only from lower ones."""
+"""How the package is built: its floors, its names, what importing it loads, what it says."""
 
 import ast
+import graphlib
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "edge_course"
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "edge_course"
 FLOORS = (
-    {"checker", "data", "environment", "listing", "measure", "plot", "process", "terminal"}
-    | {"student_call"},
-    {"fashion_mnist"},
+    {"terminal", "listing", "measure", "plot", "process", "student_call"},
+    {"checker", "data"},
+    {"environment", "fashion_mnist"},
     {"networks", "quantization"},
     {"runtimes"},
     {"cost_models", "frameworks", "integer_inference"},
@@ -17,39 +25,181 @@ FLOORS = (
     {"structured_pruning"},
     {"compression", "nodes"},
     {"recipes"},
-    {"exercises", "__init__", "__main__"},
+    {"exercises", "contributing", "__init__", "__main__"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
-MODULES = sorted(PACKAGE.rglob("*.py"))
+
+FRAMEWORKS = {"ai_edge_litert", "keras", "onnx", "onnxruntime", "tensorflow", "torch"}
+# The modules that load a framework when they are imported; all others load none.
+LOADS = {
+    "torch": {
+        "compression.compress", "distillation.lessons", "distillation.losses",
+        "networks.students", "networks.torch_models", "networks.torch_training",
+        "pruning.importance", "pruning.prune", "quantization_aware.fake_quantize",
+        "quantization_aware.network", "quantization_aware.quantizable",
+        "quantization_aware.sensitivity", "recipes.compressed",
+        "split_layers.bottleneck", "structured_pruning.choice", "structured_pruning.cut",
+        "structured_pruning.groups", "structured_pruning.trace",
+    },
+    "onnx": {"frameworks.onnx_node", "frameworks.onnx_to_keras", "frameworks.onnx_translations"},
+}  # fmt: skip
+
+# Public names that stand in several modules, and why they may.
+SHARED_NAMES = {
+    "EXERCISES": "each notebook's exercises, and all of them",
+    "main": "what a module does when it is started as a command",
+}
+# To be made unique; nothing may be added here.
+NOT_YET_UNIQUE = {
+    "BATCH", "DTYPES", "GRACE_SECONDS", "HIGHEST", "INSTALL", "LOWEST", "MODES", "Operator",
+    "Runner", "Tensor", "Work", "dequantize", "explained", "fake_quantize", "minimum_cut",
+    "one_thread", "operator_name", "operators", "quantize", "reshape", "seed_cnn", "soft_loss",
+    "softmax", "trained_seed_cnn",
+}  # fmt: skip
 
 
-def place(path: Path) -> str:
-    """Return the folder of a module, or its name if it lies in the package itself."""
-    first = path.relative_to(PACKAGE).parts[0]
-    return first.removesuffix(".py")
+def dotted(path: Path) -> str:
+    """Return a module's name inside the package: ``nodes.wire``; a folder's is its own name."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
 
 
-def imported(path: Path) -> set[str]:
-    """Return the folders, and the modules in the package itself, that a module imports."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "edge_course":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
+MODULES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def imported(nodes: list[ast.stmt] | Iterator[ast.AST]) -> set[str]:
+    """Return the dotted names that these import statements import; ``a.b.c`` of ``a.b`` too."""
+    names = set()
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    names = (name.removeprefix("edge_course.").split(".")[0] for name in found)
-    return {name for name in names if name in FLOOR}
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def modules_of(names: set[str]) -> set[str]:
+    """Return the modules of the package that these names are, or lie in."""
+    inside = {n.removeprefix("edge_course.") for n in names if n.startswith("edge_course.")}
+    return {n if n in MODULES else n.rpartition(".")[0] for n in inside}
+
+
+# Imports inside functions, and those for type checkers only, count as well.
+IMPORTS = {name: modules_of(imported(ast.walk(tree))) - {name} for name, tree in TREES.items()}
 
 
 def test_every_folder_has_a_floor() -> None:
-    assert {place(path) for path in MODULES} == set(FLOOR)
+    assert {name.split(".")[0] for name in MODULES} == set(FLOOR)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_lower_floors(path: Path) -> None:
-    here = place(path)
-    beside_or_above = {n for n in imported(path) - {here} if FLOOR[n] >= FLOOR[here]}
-    ground = FLOORS[0] if here in FLOORS[0] else set()  # its modules lie side by side
-    assert not beside_or_above - ground
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_only_from_lower_floors(name: str) -> None:
+    here = name.split(".")[0]
+    others = {module.split(".")[0] for module in IMPORTS[name]} - {here}
+    assert not {other for other in others if FLOOR[other] >= FLOOR[here]}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graphlib.TopologicalSorter(IMPORTS).prepare()  # a CycleError lists the circle
+
+
+def public_names(tree: ast.Module) -> Iterator[str]:
+    """Yield the public names that a module defines; what it imports is not its own."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+        else:
+            continue
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def test_one_name_means_one_thing() -> None:
+    modules = defaultdict(set)
+    for module, tree in TREES.items():
+        for name in public_names(tree):
+            modules[name].add(module)
+    shared = {name: where for name, where in modules.items() if len(where) > 1}
+    allowed = SHARED_NAMES.keys() | NOT_YET_UNIQUE
+    assert not {name: where for name, where in shared.items() if name not in allowed}
+    assert not allowed - shared.keys(), "they are unique now: take them out of the list"
+
+
+# --- What importing loads
+
+
+def loaded(module: str) -> set[str]:
+    """Return the frameworks that importing a module loads, as its text and that of others say."""
+    names = imported(TREES[module].body)
+    frameworks = {name.split(".")[0] for name in names} & FRAMEWORKS
+    return frameworks.union(*map(loaded, modules_of(names) - {module}))
+
+
+def test_frameworks_are_loaded_where_it_is_said() -> None:
+    for framework in FRAMEWORKS:
+        assert {m for m in MODULES if framework in loaded(m)} == LOADS.get(framework, set())
+
+
+def test_importing_the_package_loads_nothing_but_the_standard_library() -> None:
+    names = imported(ast.walk(TREES["__init__"]))
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+IMPORT = """
+import importlib, sys
+for module in sys.argv[2:]:
+    importlib.import_module(module)
+    if loaded := set(sys.argv[1].split()) & {*sys.modules}:
+        sys.exit(f"{module} loads {loaded}")
+"""
+
+
+def test_all_other_modules_load_no_framework() -> None:
+    """What is really imported: other libraries could load a framework too."""
+    others = MODULES.keys() - set().union(*LOADS.values()) - {"__init__", "__main__"}
+    names = [f"edge_course.{module}" for module in sorted(others)]
+    child = subprocess.run(
+        [sys.executable, "-c", IMPORT, " ".join(FRAMEWORKS), "edge_course", *names],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert child.returncode == 0, child.stderr
+
+
+# --- What docstrings say
+
+TAUGHT_IN = re.compile(r"Taught in: (.+)")
+
+
+def taught() -> Iterator[tuple[str, str, str]]:
+    """Yield (module, name, what stands behind "Taught in") of everything that says so."""
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                text = TAUGHT_IN.search(ast.get_docstring(node) or "")
+                if text:
+                    yield module, getattr(node, "name", module.split(".")[-1]), text[1]
+
+
+@pytest.fixture(scope="module")
+def notebooks() -> dict[str, str]:
+    """File name → its code, and what its texts set as code."""
+    return {
+        f"notebooks/{path.name}": "\n".join(
+            cell.source if cell.cell_type == "code" else " ".join(re.findall("`.+?`", cell.source))
+            for cell in nbformat.read(path, as_version=4).cells
+        )
+        for path in (ROOT / "notebooks").glob("*.ipynb")
+    }
+
+
+def test_what_is_taught_in_a_notebook_stands_there(notebooks: dict[str, str]) -> None:
+    missing = [
+        f"{module}.{name}: {where}"
+        for module, name, text in taught()
+        for where in re.split(", | and ", text)
+        if not re.search(rf"\b{name}\b", notebooks.get(where, ""))
+    ]
+    assert not missing, "\n".join(missing)

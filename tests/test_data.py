@@ -121,6 +121,51 @@ def test_rebuild_knows_its_files(folder: Path, capsys: pytest.CaptureFixture) ->
     assert "no file called x" in capsys.readouterr().out
 
 
+def new_recipe() -> dict[str, bytes]:
+    return {"first.bin": b"1", "second.bin": b"22"}
+
+
+def test_a_new_recipe_is_added(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    before = data.manifest()
+    recipe = f"{__name__}:new_recipe"
+    assert data.main(["--add", recipe]) == 0
+    digest = hashlib.sha256(b"22").hexdigest()
+    assert f"[OK]   second.bin {digest}" in capsys.readouterr().out
+    assert data.read("second.bin") == b"22"
+    entry = {"bytes": 2, "sha256": digest, "recipe": recipe}
+    assert data.manifest().keys() - before.keys() == {"first.bin", "second.bin"}
+    assert data.manifest()["second.bin"] == entry
+
+
+@pytest.mark.parametrize(
+    ("made", "cause"),
+    [
+        (None, "must return file name → bytes, got None"),
+        ({}, "must return file name → bytes, got {}"),
+        ({"x": "text"}, "must return file name → bytes"),
+        ({NAME: b""}, "expected a new name"),
+        ({"README.md/x": b""}, "expected a new name, without folders"),
+        ({"../x": b""}, "expected a new name, without folders"),
+    ],
+)
+def test_a_recipe_that_makes_something_else_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, made, cause: str
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr("edge_course.recipes.pictures.make_fashion_mnist", lambda: made)
+    assert data.main(["--add", "edge_course.recipes.pictures:make_fashion_mnist"]) == 1
+    assert cause in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "recipe", ["", "x", "no.such:recipe", "edge_course.data:nothing", "edge_course.data:FOLDER"]
+)
+def test_no_recipe_is_refused(folder: Path, capsys: pytest.CaptureFixture, recipe: str) -> None:
+    assert data.main(["--add", recipe]) == 1
+    assert "recipe" in capsys.readouterr().out
+
+
 def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase
 
-from edge_course import checker
+from edge_course import checker, exercises
 from edge_course.exercises import EXERCISES, check, solution
 from tests.support.effort import effort
 from tests.wrong_answers import WRONG
@@ -115,20 +115,14 @@ def test_a_hint_has_three_steps_and_none_is_the_source(name: str) -> None:
             assert len(source) < 12 or source not in text, source
 
 
-def test_names_of_exercises_are_unique() -> None:
-    """The table of exercises is made by name: a second one of a name would hide the first."""
-    count = sum(len(topic.EXERCISES) for topic in topics())
-    assert count == len(EXERCISES) == len(WRONG)
+def test_two_exercises_of_one_name_are_refused() -> None:
+    exercise = EXERCISES["standard_error"]
+    with pytest.raises(ValueError, match="two exercises are called 'standard_error'"):
+        exercises._by_name([exercise, exercise])
 
 
-def topics() -> list:
-    import importlib
-    import pkgutil
-
-    from edge_course import exercises
-
-    names = [module.name for module in pkgutil.iter_modules(exercises.__path__)]
-    return [importlib.import_module(f"{exercises.__name__}.{name}") for name in names]
+def test_every_wrong_answer_belongs_to_an_exercise() -> None:
+    assert WRONG.keys() == EXERCISES.keys()
 
 
 def test_unknown_name_lists_the_exercises() -> None:

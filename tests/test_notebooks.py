@@ -181,15 +181,19 @@ def test_endless_cell_fails_at_the_timeout_and_so_do_later_cells(tmp_path: Path)
     assert "2 failed" in text, "the cells after it fail too"
 
 
-def test_memory_over_the_budget_fails(tmp_path: Path) -> None:
-    source = "import time\nblock = bytearray(b'1' * 1_700_000_000)\ntime.sleep(0.3)\ndel block"
-    code, text = run_pytest(tmp_path, [(source, "")])
+def test_memory_over_the_budget_fails_and_is_counted_in_a_worker_too(tmp_path: Path) -> None:
+    source = "import time\nblock = b'1' * 1_700_000_000\ntime.sleep(0.3)\ndel block"
+    code, text = run_pytest(tmp_path, [(source, "")], "-n1")
     assert code == 1
     assert "more than the budget of 1536 MiB" in text
+    assert re.search(r"try.ipynb +\d+ s +1[67]\d\d MiB +0 of 0", text)
 
 
 def test_settings_are_those_of_the_bare_command() -> None:
     """The budget test above would pass with any timeout: the one in force is checked here."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for option in ("--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=180"):
+    for option in (
+        "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=180",
+        "--dist=loadfile", "--no-loadscope-reorder", "--strict-markers",
+    ):  # fmt: skip
         assert f'"{option}"' in text

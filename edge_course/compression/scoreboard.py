@@ -70,8 +70,6 @@ def memory(file: bytes) -> tuple[int, int]:
     -------
     tuple of int
         What loading it and computing pictures adds; the largest resident memory.
-
-    Taught in: notebooks/13_compress_for_real.ipynb
     """
     import onnxruntime  # noqa: F401 (here, so that it is not counted)
     from ai_edge_litert import interpreter  # noqa: F401

@@ -69,8 +69,6 @@ def train_student(name: str, seed: int, epochs: int | None = None) -> nn.Sequent
     ------
     ValueError
         If there is no such lesson, or no epoch.
-
-    Taught in: notebooks/12_distillation.ipynb
     """
     lesson = _lesson(name)
     teacher = torch_models.trained_depthwise_cnn()

@@ -104,8 +104,6 @@ def t_quantile(count: int) -> float:
     ------
     ValueError
         If the count is another one.
-
-    Taught in: notebooks/12_distillation.ipynb
     """
     if not 2 <= count <= len(_T95) + 1:
         raise ValueError(f"expected from 2 to {len(_T95) + 1} differences, got {count}")

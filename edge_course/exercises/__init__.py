@@ -5,54 +5,32 @@ Taught in: notebooks/00_start_here.ipynb
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from edge_course.checker import Exercise, Report, compare
-from edge_course.exercises import (
-    compress_for_real,
-    crossing_frameworks,
-    distillation,
-    integer_only_inference,
-    keras_to_litert,
-    pruning_weights_and_activations,
-    pytorch_to_onnx,
-    quantization_aware_training,
-    quantization_math,
-    split_by_channels,
-    split_by_layers,
-    start_here,
-    structured_pruning,
-    train_a_cnn,
-    when_conversion_fails,
-    why_the_edge,
-)
 from edge_course.listing import show, show_folded
 
 __all__ = ["EXERCISES", "check", "show", "solution"]
 
-EXERCISES: dict[str, Exercise] = {
-    exercise.reference.__name__: exercise
-    for topic in (
-        start_here,
-        why_the_edge,
-        train_a_cnn,
-        keras_to_litert,
-        pytorch_to_onnx,
-        crossing_frameworks,
-        when_conversion_fails,
-        quantization_math,
-        integer_only_inference,
-        quantization_aware_training,
-        pruning_weights_and_activations,
-        structured_pruning,
-        distillation,
-        compress_for_real,
-        split_by_layers,
-        split_by_channels,
-    )
-    for exercise in topic.EXERCISES
-}
+
+def _by_name(exercises: Iterable[Exercise]) -> dict[str, Exercise]:
+    named: dict[str, Exercise] = {}
+    for exercise in exercises:
+        name = exercise.reference.__name__
+        if name in named:
+            raise ValueError(f"two exercises are called {name!r}; rename one of the functions")
+        named[name] = exercise
+    return named
+
+
+EXERCISES = _by_name(
+    exercise
+    for notebook in pkgutil.iter_modules(__path__)
+    for exercise in importlib.import_module(f"{__name__}.{notebook.name}").EXERCISES
+)
 
 
 def _find(function: Callable[..., Any]) -> Exercise:

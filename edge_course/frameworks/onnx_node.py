@@ -39,8 +39,6 @@ class OnnxNode:
     index : its place in the graph; names Keras' layers, and the node if it has no name.
     values : name → constant (an array) or Keras tensor, of all that stands before it.
     flattened : name of a flattened tensor → the 4-D Keras tensor that it was.
-
-    Taught in: notebooks/05_crossing_frameworks.ipynb
     """
 
     def __init__(self, proto: onnx.NodeProto, index: int, values: dict, flattened: dict):

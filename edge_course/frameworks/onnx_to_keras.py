@@ -90,8 +90,6 @@ def verify_translation(
         allows. The message names the first such node.
     edge_course.runtimes.model_files.ModelError
         If ONNX Runtime cannot load the model.
-
-    Taught in: notebooks/05_crossing_frameworks.ipynb
     """
     import keras
 

@@ -34,8 +34,6 @@ def channels_last_axis(axis: int, dimensions: int) -> int:
     ------
     ValueError
         If there is no such axis.
-
-    Taught in: notebooks/05_crossing_frameworks.ipynb
     """
     if not -dimensions <= axis < dimensions:
         raise ValueError(f"expected an axis from {-dimensions} to {dimensions - 1}, got {axis}")

@@ -122,8 +122,6 @@ def depthwise_cnn() -> nn.Sequential:
     A stem, four separable blocks of which two add their input, the mean over each
     channel, and a dense layer. Input float32 (n, 1, 28, 28) from 0 to 1; output float32
     (n, 10), one score per class.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
     return nn.Sequential(
         OrderedDict(
@@ -161,8 +159,6 @@ def seed_cnn_from_keras_weights(arrays: Mapping[str, np.ndarray]) -> nn.Sequenti
     ------
     ValueError
         If a weight is missing, is one too many, or has another dtype or shape.
-
-    Taught in: notebooks/05_crossing_frameworks.ipynb
     """
     model = seed_cnn()
     _, channels, height, width = model[:3](torch.zeros(1, *INPUT_SHAPE)).shape  # what is flattened

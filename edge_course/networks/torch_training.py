@@ -26,7 +26,7 @@ def label_loss(model: nn.Module, pictures: torch.Tensor, labels: torch.Tensor) -
     pictures : float32 (n, channels, height, width).
     labels : int64 (n,), each below the number of classes.
 
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
+    Taught in: notebooks/12_distillation.ipynb
     """
     return scores_loss(model(pictures), labels)
 
@@ -139,8 +139,6 @@ def moved(pictures: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     pictures : float32 (n, channels, height, width).
-
-    Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
     mirrored = torch.rand(len(pictures), 1, 1, 1) < 0.5
     pictures = torch.where(mirrored, pictures.flip(3), pictures)

@@ -34,8 +34,6 @@ def host_and_port(address: str) -> tuple[str, int]:
     ------
     ValueError
         If it is none.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
     """
     host, _, port = str(address).removeprefix("tcp/").rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535 or not str(address).startswith("tcp/"):
@@ -55,17 +53,12 @@ def is_loopback(address: str) -> bool:
     ------
     ValueError
         If it is none.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
     """
     host, _ = host_and_port(address)
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def free_address() -> str:
-    """Return an address on this machine on which nobody listens at the moment.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
-    """
+    """Return an address on this machine on which nobody listens at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"tcp/127.0.0.1:{listener.getsockname()[1]}"

@@ -76,8 +76,6 @@ class Shaper:
     ----------
     profile : what the link is like; may be set to another one at any time.
     seed : of jitter and losses.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
     """
 
     def __init__(self, profile: Profile, seed: int = 0):

@@ -62,8 +62,6 @@ class Server:
         If the address is taken.
     ValueError
         If the names of the part's inputs are too long for a message.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
     """
 
     def __init__(self, part: Part, listen: str):

@@ -15,10 +15,7 @@ from edge_course.split_layers.cut import LEVEL
 
 
 def cut_name(names: list[str] | tuple[str, ...]) -> str:
-    """Return what a cut is called: the names of the tensors that cross it, with + between.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
-    """
+    """Return what a cut is called: the names of the tensors that cross it, with + between."""
     return "+".join(sorted(names))
 
 

@@ -78,8 +78,6 @@ def fingerprint(model: bytes | str | os.PathLike) -> str:
     ------
     ModelError
         If the file cannot be read.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
     """
     return hashlib.sha256(model_files.content(model)).hexdigest()[:32]
 

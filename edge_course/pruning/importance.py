@@ -173,8 +173,6 @@ def following(model: nn.Module, layer: str) -> str:
     ----------
     model : for pictures (n, 1, 28, 28); activation functions are modules of it.
     layer : name of a convolution or dense layer.
-
-    Taught in: notebooks/11_structured_pruning.ipynb
     """
     calls = []
     names = [n for n, m in model.named_modules() if not list(m.children())]

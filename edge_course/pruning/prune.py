@@ -38,8 +38,6 @@ def apply(model: nn.Module, masks: Masks) -> None:
     ------
     ValueError
         If there is no such layer, or a mask is of another shape or dtype.
-
-    Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
     weights = _weights(model, masks)
     with torch.no_grad():

@@ -77,10 +77,7 @@ def gap_codes(x: np.ndarray, bits: int) -> np.ndarray:
 
 
 def gap_positions(codes: np.ndarray, bits: int) -> np.ndarray:
-    """Return where the numbers stand that codes of `gap_codes` lead to: int64, ascending.
-
-    Taught in: notebooks/10_pruning_weights_and_activations.ipynb
-    """
+    """Return where the numbers stand that codes of `gap_codes` lead to: int64, ascending."""
     goes_on = codes == 2**bits - 1
     steps = codes.astype(np.int64) + ~goes_on
     return np.cumsum(steps)[~goes_on] - 1

@@ -90,10 +90,7 @@ def to_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:
 
 
 def save_sparse(path: str | os.PathLike, tensors: Mapping[str, np.ndarray]) -> int:
-    """Write `to_bytes` to a file, whole or not at all; return its length in bytes.
-
-    Taught in: notebooks/10_pruning_weights_and_activations.ipynb
-    """
+    """Write `to_bytes` to a file, whole or not at all; return its length in bytes."""
     content = to_bytes(tensors)
     data.write_whole(Path(path), content)
     return len(content)

@@ -69,8 +69,6 @@ def unpack(
     ValueError
         If there are more or fewer bytes than the shape needs, they are of another dtype, or
         bits are not as above.
-
-    Taught in: notebooks/07_quantization_math.ipynb
     """
     packed, per_byte, count = np.asarray(packed), _per_byte(bits), math.prod(shape)
     if packed.dtype != np.uint8 or packed.shape != (-(-count // per_byte),):

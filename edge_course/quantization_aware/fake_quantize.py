@@ -78,10 +78,7 @@ class Numbers(NamedTuple):
 
 
 class MovingRange(nn.Module):
-    """Fake-quantizes an activation to 8 bits; in training its range follows the batches.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
-    """
+    """Fake-quantizes an activation to 8 bits; in training its range follows the batches."""
 
     def __init__(self):
         super().__init__()

@@ -157,10 +157,7 @@ def _layer(conv_norm: nn.Sequential, bits: int, activation: nn.Module | None = N
 
 
 class QuantizedBlock(nn.Module):
-    """A `torch_models.SeparableBlock`, whose sum, if it has one, is rounded as well.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
-    """
+    """A `torch_models.SeparableBlock`, whose sum, if it has one, is rounded as well."""
 
     def __init__(self, block: SeparableBlock, bits: int):
         super().__init__()

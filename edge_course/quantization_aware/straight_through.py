@@ -114,8 +114,6 @@ def widen_for_bias(weight_scales: np.ndarray, bias: np.ndarray, input_scale: flo
     -------
     np.ndarray
         float32 (channels,), nowhere smaller than ``weight_scales``.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
     """
     largest = np.float32(2**31 / 2) * np.float32(input_scale)  # bias at the weight scale 1
     return np.maximum(weight_scales, np.abs(bias) / largest)

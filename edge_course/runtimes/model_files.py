@@ -78,8 +78,6 @@ def checked_inputs(x: np.ndarray, shape: tuple[int, ...], what: str) -> np.ndarr
     ------
     ValueError
         If they are of another dtype or shape, there are none, or there is NaN or infinity.
-
-    Taught in: notebooks/03_keras_to_litert.ipynb
     """
     x = np.asarray(x)
     expected = f"({', '.join(map(str, ('n', *shape)))})"

@@ -56,8 +56,6 @@ def session(
         If it is not an ONNX model that this runtime can read.
     ValueError
         If the threads or the level are not as above.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
     import onnxruntime
 
@@ -254,10 +252,7 @@ def operators(model: bytes | str | os.PathLike) -> list[Operator]:
 
 
 def operator_name(node: onnx.NodeProto) -> str:
-    """Return a node's operator, with its domain if it is not one of ONNX itself.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
-    """
+    """Return a node's operator, with its domain if it is not one of ONNX itself."""
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 

@@ -34,7 +34,7 @@ def rewrite(
     ValueError
         If a tensor does not fit the one in the file, or codes to be packed need more bits.
 
-    Taught in: notebooks/09_quantization_aware_training.ipynb
+    Taught in: notebooks/07_quantization_math.ipynb
     """
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema

@@ -168,8 +168,6 @@ def output_shape(layer: Layer, shape: Sequence[int]) -> tuple[int, ...]:
     ------
     ValueError
         If the layer does not take such an input.
-
-    Taught in: notebooks/15_split_by_channels.ipynb
     """
     w = () if layer.weight is None else layer.weight.shape
     n, channels, *sides = shape
@@ -201,8 +199,6 @@ def output_shapes(layers: Sequence[Layer], shape: Sequence[int]) -> dict[str, tu
     ------
     ValueError
         If an input does not fit its layer, or what is added to an output does not fit it.
-
-    Taught in: notebooks/15_split_by_channels.ipynb
     """
     shapes = {"input": tuple(shape)}
     for layer in layers:

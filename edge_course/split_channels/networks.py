@@ -24,8 +24,6 @@ def seed_cnn_layers() -> tuple[Layer, ...]:
     ------
     edge_course.data.DataError
         If the file of weights is missing or altered.
-
-    Taught in: notebooks/15_split_by_channels.ipynb
     """
     w = safetensors.numpy.load(data.read(SEED_CNN_WEIGHTS))
     conv = w["conv/kernel"].transpose(3, 2, 0, 1)
@@ -49,8 +47,6 @@ def depthwise_cnn_layers() -> tuple[Layer, ...]:
     ------
     edge_course.data.DataError
         If the file of weights is missing or altered.
-
-    Taught in: notebooks/15_split_by_channels.ipynb
     """
     w = safetensors.numpy.load(data.read(DEPTHWISE_CNN_WEIGHTS))
 

@@ -31,10 +31,7 @@ class Compute(NamedTuple):
 
 
 def output_macs(layer: Layer, shape: Sequence[int]) -> int:
-    """Return the multiply-accumulates of a layer's output of some shape, padding included.
-
-    Taught in: notebooks/15_split_by_channels.ipynb
-    """
+    """Return the multiply-accumulates of a layer's output of some shape, padding included."""
     # Of a weight, all but the axis of the outputs is summed over.
     return 0 if layer.weight is None else prod(shape) * prod(layer.weight.shape[1:])
 

@@ -40,8 +40,6 @@ def main(arguments: list[str] | None = None) -> int:
     Each takes its part of a trained network, which it reads from its own ``data/``, and the
     same test pictures. Worker 0 computes the whole network too, and prints how far the two
     results are from each other; each prints what it sent.
-
-    Taught in: notebooks/15_split_by_channels.ipynb
     """
     parser = argparse.ArgumentParser(
         prog=ON_ONE_MACHINE,

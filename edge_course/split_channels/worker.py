@@ -92,8 +92,6 @@ def gloo_group(
     ------
     RuntimeError
         If not all of them came in that time.
-
-    Taught in: notebooks/15_split_by_channels.ipynb
     """
     from torch.distributed import ProcessGroupGloo
 

@@ -24,8 +24,6 @@ class Rounding(nn.Module):
 
     Rounding itself has no slope to train by. Ballé et al. (2017), "End-to-end Optimized Image
     Compression": uniform noise of one step stands in for it.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -44,8 +42,6 @@ class BottleneckCnn(nn.Module):
     *early exit* is one dense layer on the 196 numbers: a rough answer that the device can give by
     itself. Matsubara et al. (2019), "Distilled Split Deep Neural Networks for Edge-Assisted
     Real-Time Systems"; Teerapittayanon et al. (2016), "BranchyNet".
-
-    Taught in: notebooks/14_split_by_layers.ipynb
     """
 
     def __init__(self):

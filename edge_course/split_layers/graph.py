@@ -46,8 +46,6 @@ class Tensor(NamedTuple):
         ------
         ValueError
             If the dtype is another one.
-
-        Taught in: notebooks/14_split_by_layers.ipynb
         """
         if dtype not in WIRE_BYTES:
             raise ValueError(f"expected one of {', '.join(WIRE_BYTES)}, got {dtype!r}")
@@ -163,10 +161,7 @@ def _needed(operators: list[Operator], outputs: tuple[str, ...]) -> list[Operato
 
 
 def constants(graph: onnx.GraphProto) -> set[str]:
-    """Return the names of all tensors that do not depend on the input: weights and their kin.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
-    """
+    """Return the names of all tensors that do not depend on the input: weights and their kin."""
     found = {weight.name for weight in graph.initializer}
     found |= {weight.values.name for weight in graph.sparse_initializer}
     for node in graph.node:

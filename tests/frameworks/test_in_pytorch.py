@@ -1,35 +1,16 @@
 """PyTorch's part of a comparison: called in another process, as the notebooks do."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from edge_course import fashion_mnist, process
+from edge_course import fashion_mnist
 from edge_course.frameworks import in_pytorch
 from edge_course.runtimes import ort
 
 
 @pytest.fixture(scope="module")
-def call():
-    with process.another() as call:
-        yield call
-
-
-@pytest.fixture(scope="module")
 def x() -> np.ndarray:
     return fashion_mnist.preprocess(fashion_mnist.load("test").images[:5]).transpose(0, 3, 1, 2)
-
-
-def loaded_after_import() -> bool:
-    from edge_course.frameworks import in_pytorch  # noqa: F401
-
-    return "torch" in sys.modules
-
-
-def test_importing_it_does_not_import_pytorch() -> None:
-    with process.another() as fresh:
-        assert not fresh(loaded_after_import)
 
 
 @pytest.mark.parametrize("network", in_pytorch.TRAINED)

@@ -1,7 +1,5 @@
 """TensorFlow's part of a conversion: called in another process, as the notebooks do."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -30,17 +28,6 @@ def of_an_unknown_operator() -> bytes:
     from torch import nn
 
     return ort.export(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Mish(), nn.Flatten()).eval())
-
-
-def loaded_after_import() -> bool:
-    from edge_course.frameworks import in_tensorflow  # noqa: F401
-
-    return "tensorflow" in sys.modules or "keras" in sys.modules
-
-
-def test_importing_it_does_not_import_tensorflow() -> None:
-    with process.another() as fresh:
-        assert not fresh(loaded_after_import)
 
 
 def test_the_modes_are_those_of_the_converter() -> None:

@@ -1,8 +1,5 @@
 """The arithmetic by hand against loops, finite differences and Keras."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,15 +28,6 @@ def slopes(function, at: np.ndarray, step: float = 1e-6) -> np.ndarray:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
-
-
-def test_importing_loads_no_framework() -> None:
-    code = (
-        "import sys, edge_course.networks.nn; "
-        "print({'tensorflow', 'keras', 'torch', 'onnxruntime', 'ai_edge_litert'} & {*sys.modules})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
 
 
 def test_half_squared_error_by_hand() -> None:

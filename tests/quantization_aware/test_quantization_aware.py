@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -414,13 +412,3 @@ def test_tensors_that_do_not_fit_are_refused(change: dict, message: str) -> None
     index = graph.operators[0].inputs[1]
     with pytest.raises(ValueError, match=message):
         tflite_write.rewrite(file, {index: graph.tensors[index]._replace(**change)})
-
-
-def test_steps_and_export_need_no_framework() -> None:
-    code = (
-        "import sys; from edge_course.quantization import mixed_precision; "
-        "from edge_course.quantization_aware import export, straight_through; "
-        "print({'tensorflow', 'keras', 'torch', 'onnxruntime', 'ai_edge_litert'} & {*sys.modules})"
-    )
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert child.stdout.strip() == "set()"

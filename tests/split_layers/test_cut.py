@@ -226,17 +226,3 @@ def test_a_random_operator_is_no_weight():
     ]
     network = _read(split_graphs.model(nodes, [("y", ("n", 4))]))
     assert [operator.kind for operator in network.operators] == ["RandomNormal", "Add"]
-
-
-def test_no_framework_is_needed():
-    import subprocess
-    import sys
-
-    code = (
-        "import sys; from edge_course.split_layers import chain_plan, cut, graph_plan; "
-        "print(*{m.split('.')[0] for m in sys.modules})"
-    )
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"torch", "tensorflow", "onnxruntime", "scipy", "networkx"} & set(
-        child.stdout.split()
-    )

@@ -10,21 +10,12 @@ import re
 import numpy as np
 import pytest
 
-from edge_course import process
 from edge_course.structured_pruning import choice
 from edge_course.structured_pruning.cut import layer_macs
 from tests.support import structured_checks
 
 NETWORKS = 240
 PART = 80
-
-
-@pytest.fixture(scope="module")
-def call():
-    """Calls functions in a process with PyTorch, on one thread."""
-    with process.another() as call:
-        call(exec, "import torch; torch.set_num_threads(1)")
-        yield call
 
 
 @pytest.mark.parametrize("start", range(0, NETWORKS, PART))

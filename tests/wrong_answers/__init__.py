@@ -3,8 +3,8 @@
 import importlib
 import pkgutil
 
-WRONG = {
-    name: wrong
-    for topic in pkgutil.iter_modules(__path__)
-    for name, wrong in importlib.import_module(f"{__name__}.{topic.name}").WRONG.items()
-}
+WRONG = {}
+for topic in pkgutil.iter_modules(__path__):
+    answers = importlib.import_module(f"{__name__}.{topic.name}").WRONG
+    assert not WRONG.keys() & answers.keys(), f"{topic.name}: {WRONG.keys() & answers.keys()} again"
+    WRONG |= answers

@@ -1,8 +1,11 @@
-"""Executes notebooks and saves them as they are committed: python -m tests.execute_notebooks 03
+"""Executes notebooks and saves them as they are committed.
 
-Outputs are kept, but for what differs on every run and says nothing to a reader:
-progress bars, log lines on standard error, the state of widgets.
+`python -m edge_course.contributing.execute 03` does so with those whose names begin with 03.
+Outputs are kept, but for what differs on every run and says nothing to a reader: progress bars,
+log lines on standard error, the state of widgets.
 """
+
+from __future__ import annotations
 
 import base64
 import sys
@@ -13,11 +16,12 @@ from nbclient import NotebookClient
 
 from edge_course import data
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(path: Path) -> None:
+    """Run a notebook from top to bottom in a kernel of its own, and save it with its outputs."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -33,6 +37,7 @@ def execute(path: Path) -> None:
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:
+    """Take out what differs on every run and says nothing to a reader."""
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -54,8 +59,16 @@ def _lasting(output: nbformat.NotebookNode) -> bool:
     return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
 
 
+def main(beginnings: list[str]) -> None:
+    """Execute the notebooks whose names begin like this; all, if no beginning is given."""
+    for beginning in beginnings or [""]:
+        paths = sorted(NOTEBOOKS.glob(f"{beginning}*.ipynb"))
+        if not paths:
+            sys.exit(f"no notebook's name begins with {beginning!r}: expected two digits, like 03")
+        for path in paths:
+            print(path.name, flush=True)
+            execute(path)
+
+
 if __name__ == "__main__":
-    for name in sys.argv[1:] or [""]:
-        for notebook_path in sorted(NOTEBOOKS.glob(f"{name}*.ipynb")):
-            print(notebook_path.name)
-            execute(notebook_path)
+    main(sys.argv[1:])
