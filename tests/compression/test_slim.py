@@ -18,8 +18,8 @@ RANDOM = np.random.default_rng
 
 
 def outputs_in_order(file: bytes, x: np.ndarray, kernels: str) -> list[np.ndarray]:
-    found = litert.outputs(file, x, kernels=kernels)  # by tensor, and these have new numbers
-    return [found[index] for index in tflite_file.read_tflite(file).outputs]
+    results = litert.outputs(file, x, kernels=kernels)  # by tensor, and these have new numbers
+    return [results[t.index] for t in tflite_file.read_tflite(file).outputs]
 
 
 def assert_same(file: bytes, slim: bytes, x: np.ndarray) -> None:
@@ -60,10 +60,10 @@ def test_every_weight_scale_and_zero_point_is_still_there() -> None:
     assert [o.name for o in kept] == [o.name for o in after.operators]
     for a, b in zip(kept, after.operators, strict=True):
         assert vars(a.options or b) == vars(b.options or b)
-        for i, j in zip(a.inputs[1:], b.inputs[1:], strict=True):
-            for x, y in zip(before.tensors[i][2:], after.tensors[j][2:], strict=True):
+        for t, same in zip(a.inputs[1:], b.inputs[1:], strict=True):
+            for x, y in zip(t[3:], same[3:], strict=True):
                 np.testing.assert_array_equal(x, y)
-        x, y = before.tensors[a.outputs[0]], after.tensors[b.outputs[0]]
+        x, y = a.outputs[0], b.outputs[0]
         assert (x.scales, x.zero_points) == (y.scales, y.zero_points)
 
 

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from edge_course import data
 from edge_course.cost_models import roofline
-from edge_course.runtimes import litert
+from edge_course.runtimes import tflite_file
 
 POSITIVE = st.floats(1e-3, 1e15)
 
 
 @pytest.fixture(scope="module")
 def operators():
-    return litert.operators(data.read("seed_cnn_int8.tflite"))
+    return tflite_file.read_tflite(data.read("seed_cnn_int8.tflite")).operators
 
 
 @given(POSITIVE, POSITIVE, st.floats(0, 1e6))
@@ -90,7 +90,7 @@ def test_work_of_the_courses_cnn_counted_by_hand(operators):
 
 
 def test_work_of_the_float32_file_moves_four_times_the_bytes(operators):
-    wide = roofline.work(litert.operators(data.read("seed_cnn_float32.tflite")))
+    wide = roofline.work(tflite_file.read_tflite(data.read("seed_cnn_float32.tflite")).operators)
     narrow = roofline.work(operators)
     assert wide.macs == narrow.macs
     assert wide.activation_bytes == 4 * narrow.activation_bytes
@@ -103,8 +103,8 @@ def test_work_refuses_what_it_cannot_count(operators):
         roofline.work([])
     with pytest.raises(ValueError, match="cannot count the operator LSTM"):
         roofline.work([operators[0]._replace(name="LSTM")])
-    output = operators[0].outputs[0]
-    two = operators[0]._replace(outputs=(output._replace(shape=(2, *output.shape[1:])),))
+    image, *rest = operators[0].inputs
+    two = operators[0]._replace(inputs=(image._replace(shape=(2, *image.shape[1:])), *rest))
     with pytest.raises(ValueError, match="one input at a time"):
         roofline.work([two])
 

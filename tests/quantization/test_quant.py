@@ -360,7 +360,7 @@ def test_fake_quantization_is_that_of_tensorflow(tf, bits) -> None:
 
 def test_codes_are_those_of_the_runtime(tf) -> None:
     """LiteRT's own operator QUANTIZE, on the scale and zero point of its own file."""
-    from edge_course.runtimes import litert
+    from edge_course.runtimes import litert, tflite_file
 
     class Same(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((1, 1000))])
@@ -375,7 +375,7 @@ def test_codes_are_those_of_the_runtime(tf) -> None:
     x = np.random.default_rng(0).normal(0, 3, (1, 1000)).astype(np.float32)
     converter.representative_dataset = lambda: [[x / 2]]
     file = converter.convert()
-    first = litert.operators(file)[0]
+    first = tflite_file.read_tflite(file).operators[0]
     assert first.name == "QUANTIZE"
     end = first.outputs[0]
     scale, zero_point = end.scales[0], end.zero_points[0]
