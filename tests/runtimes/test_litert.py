@@ -71,16 +71,21 @@ def tensorflow_file(shape, function, **settings) -> bytes:
     return converter.convert()
 
 
-def changed(model: bytes, change) -> bytes:
+def rebuilt(model: bytes, change) -> bytes:
     """The file with something in it changed through the format's own schema."""
     import flatbuffers
     from ai_edge_litert.schema_py_generated import ModelT
 
     content = ModelT.InitFromPackedBuf(model)
-    change(content.subgraphs[0])
+    change(content)
     builder = flatbuffers.Builder()
     builder.Finish(content.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+def changed(model: bytes, change) -> bytes:
+    """The file with something in its graph changed."""
+    return rebuilt(model, lambda content: change(content.subgraphs[0]))
 
 
 # --- What each mode promises
@@ -331,6 +336,55 @@ def test_calibration_set_for_another_mode_is_refused(trained, calibration, mode)
         litert.convert(trained, mode, calibration)
 
 
+def two_inputs():
+    import keras
+
+    sides = [keras.Input((4,)), keras.Input((3,))]
+    return keras.Model(sides, keras.layers.Concatenate()(sides))
+
+
+def a_class_of_ones_own():
+    import keras
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model(np.zeros((1, 4), np.float32))
+    return model
+
+
+def not_built():
+    import keras
+
+    return keras.Sequential([keras.layers.Dense(3)])
+
+
+def open_size():
+    import keras
+
+    return keras.Sequential([keras.Input((None, 8, 1)), keras.layers.GlobalAveragePooling2D()])
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (two_inputs, "expected a model with one input, got 2"),
+        (a_class_of_ones_own, r"Own does not know the shape of its input.*keras\.Input"),
+        (not_built, r"Sequential does not know the shape of its input.*keras\.Input"),
+        (open_size, r"an input of a fixed shape, got \(open, 8, 1\)"),
+    ],
+)
+def test_models_that_int8_cannot_take_are_refused_by_what_is_wrong(model, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        litert.convert(model(), "int8", np.ones((4, 8, 8, 1), np.float32))
+
+
 def test_unknown_mode_lists_the_modes(trained) -> None:
     with pytest.raises(ValueError, match="float32, float16, dynamic, int8, got 'int4'"):
         litert.convert(trained, "int4")
@@ -466,6 +520,46 @@ def test_truncated_file_never_loads_and_never_ends_the_process() -> None:
         [sys.executable, "-c", TRUNCATIONS], cwd=ROOT, capture_output=True, text=True
     )
     assert child.returncode == 0, child.stderr[-2000:]
+
+
+def test_data_of_length_0_is_no_data(files, pictures) -> None:
+    """As some writers store what is computed when the network runs."""
+
+    def empty(file) -> None:
+        for buffer in file.buffers:
+            if buffer.data is None:
+                buffer.data = np.zeros(0, np.uint8)
+
+    written = rebuilt(files["int8"], empty)
+    assert len(written) > len(files["int8"])
+    expected = litert.Runner(files["int8"]).run(pictures[:3])
+    assert np.array_equal(litert.Runner(written).run(pictures[:3]), expected)
+    for before, after in zip(
+        *(tflite_file.read_tflite(f).tensors for f in (files["int8"], written)), strict=True
+    ):
+        assert str(before) == str(after)
+
+
+def test_tensors_in_a_form_that_is_not_read_are_named(files) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    def details(file) -> None:
+        codes = file.subgraphs[0].tensors[1].quantization
+        codes.detailsType = schema.QuantizationDetails.CustomQuantization
+        codes.details = schema.CustomQuantizationT()
+
+    def another_type(file) -> None:
+        graph = file.subgraphs[0]
+        graph.tensors.append(
+            schema.TensorT(name="noise", type=schema.TensorType.BFLOAT16, buffer=0)
+        )
+
+    for change, message in (
+        (details, r"these bytes: the tensor '.+' has scales of blocks, which is not read here"),
+        (another_type, "these bytes: the tensor 'noise' is of the type bfloat16"),
+    ):
+        with pytest.raises(litert.ModelError, match=message):
+            tflite_file.read_tflite(rebuilt(files["int8"], change))
 
 
 def test_altered_zero_point_is_refused(files) -> None:
