@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edge_course import data, fashion_mnist
-from edge_course.compression import report
+from edge_course.compression import report, slim
 from edge_course.compression.slim import slim_file
-from edge_course.runtimes import litert, model_files, tflite_file
+from edge_course.runtimes import litert, litert_conversion, model_files, tflite_file
 from tests.support import tflite_networks
+from tests.support.effort import effort
 
 SLIM = report.FILES  # by the recipe already
 FILES = [name for name in data.manifest() if name.endswith(".tflite") and name not in SLIM]
@@ -22,9 +26,9 @@ def outputs_in_order(file: bytes, x: np.ndarray, kernels: str) -> list[np.ndarra
     return [results[t.index] for t in tflite_file.read_tflite(file).outputs]
 
 
-def assert_same(file: bytes, slim: bytes, x: np.ndarray) -> None:
+def assert_same(file: bytes, smaller: bytes, x: np.ndarray) -> None:
     for kernels in litert.KERNELS:
-        before, after = (outputs_in_order(f, x, kernels) for f in (file, slim))
+        before, after = (outputs_in_order(f, x, kernels) for f in (file, smaller))
         for a, b in zip(before, after, strict=True):
             assert a.dtype == b.dtype
             np.testing.assert_array_equal(a, b)
@@ -34,22 +38,22 @@ def assert_same(file: bytes, slim: bytes, x: np.ndarray) -> None:
 @pytest.mark.parametrize("count", [1, 7])
 def test_the_courses_files_compute_the_same(name: str, count: int) -> None:
     file = data.read(name)
-    slim = slim_file(file)
-    assert len(slim) < len(file)
+    smaller = slim_file(file)
+    assert len(smaller) < len(file)
     runner = litert.Runner(file)
     x = runner.encode(fashion_mnist.preprocess(fashion_mnist.load("test").images[:count]))
-    assert_same(file, slim, x)
-    assert slim_file(slim) == slim
+    assert_same(file, smaller, x)
+    assert slim_file(smaller) == smaller
 
 
 @pytest.mark.parametrize("every_output", [False, True])
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(effort(8, 30)))
 def test_random_networks_compute_the_same(seed: int, every_output: bool) -> None:
     file = tflite_networks.network(seed, every_output=every_output)
-    slim = slim_file(file)
-    assert len(slim) < len(file)
+    smaller = slim_file(file)
+    assert len(smaller) < len(file)
     x = RANDOM(seed).integers(-128, 128, litert.interpreter(file).get_input_details()[0]["shape"])
-    assert_same(file, slim, x.astype(np.int8))
+    assert_same(file, smaller, x.astype(np.int8))
 
 
 def test_every_weight_scale_and_zero_point_is_still_there() -> None:
@@ -90,18 +94,95 @@ def dense_behind_a_reshape(shape: tuple[int, ...], rows: int, *, seen: bool = Fa
     ],
 )
 def test_a_reshape_goes_only_where_the_dense_layer_does_the_same(file: bytes, stays: bool) -> None:
-    slim = slim_file(file)
-    assert ("RESHAPE" in [o.name for o in tflite_file.read_tflite(slim).operators]) == stays
+    smaller = slim_file(file)
+    assert ("RESHAPE" in [o.name for o in tflite_file.read_tflite(smaller).operators]) == stays
     assert_same(file, slim, RANDOM(2).integers(-128, 128, (1, 2, 2, 6), np.int8))
 
 
 def test_equal_vectors_are_stored_once() -> None:
-    slim = slim_file(data.read("depthwise_cnn_int8.tflite"))
+    smaller = slim_file(data.read("depthwise_cnn_int8.tflite"))
     zero_points = np.zeros(96, np.int64).tobytes()
-    assert slim.count(np.int32(96).tobytes() + zero_points) == 1
-    file = schema.ModelT.InitFromPackedBuf(slim, 0)
+    assert smaller.count(np.int32(96).tobytes() + zero_points) == 1
+    file = schema.ModelT.InitFromPackedBuf(smaller, 0)
     contents = [bytes(b.data) for b in file.buffers if b.data is not None]
     assert len(contents) == len(set(contents))
+
+
+def lstm() -> bytes:
+    """An int8 file with an LSTM, which keeps tensors that only its intermediates name."""
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(0)
+    start = keras.Input(batch_shape=(1, 6, 5))
+    model = keras.Model(start, keras.layers.Dense(3)(keras.layers.LSTM(4)(start)))
+    run = tf.function(lambda x: model(x), input_signature=[tf.TensorSpec((1, 6, 5))])
+    made = tf.lite.TFLiteConverter.from_concrete_functions([run.get_concrete_function()], model)
+    random = RANDOM(0)
+    samples = random.normal(size=(20, 1, 6, 5)).astype(np.float32)
+    made.optimizations = [tf.lite.Optimize.DEFAULT]
+    made.representative_dataset = lambda: ([x] for x in samples)
+    made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    made.inference_input_type = made.inference_output_type = tf.int8
+    with litert_conversion.quietly(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return made.convert()
+
+
+def test_an_lstm_keeps_its_intermediates_and_its_bytes() -> None:
+    file = lstm()
+    names = [o.name for o in tflite_file.read_tflite(file).operators]
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in names
+    smaller = slim_file(file)
+    assert len(smaller) < len(file)
+    x = RANDOM(1).integers(-128, 128, (1, 6, 5), np.int8)
+    assert_same(file, smaller, x)
+
+
+def test_tensors_that_only_intermediates_name_stay() -> None:
+    def named(model) -> None:
+        graph = model.subgraphs[0]
+        graph.tensors.append(copy.deepcopy(graph.tensors[10]))
+        graph.operators[0].intermediates = [len(graph.tensors) - 1]
+
+    file = tflite_networks.changed(data.read("seed_cnn_int8.tflite"), named)
+    before, after = (
+        schema.ModelT.InitFromPackedBuf(content, 0).subgraphs[0]
+        for content in (file, slim_file(file))
+    )
+    ends = [g.tensors[g.operators[0].intermediates[0]].shape.tolist() for g in (before, after)]
+    assert ends[0] == ends[1]
+
+
+def test_a_file_with_two_signatures_is_refused_by_their_names() -> None:
+    def twice(model) -> None:
+        other = copy.deepcopy(model.signatureDefs[0])
+        other.signatureKey = "train"
+        model.signatureDefs.append(other)
+
+    file = tflite_networks.changed(data.read("seed_cnn_int8.tflite"), twice)
+    with pytest.raises(model_files.ModelError, match="one signature, got serving_default, train"):
+        slim_file(file)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (lambda graph: graph.operators.pop(), "cannot be made slim"),
+        (lambda graph: graph.tensors[-1].quantization.zeroPoint.fill(1), "other bytes"),
+    ],
+)
+def test_a_slim_file_that_would_be_wrong_is_not_returned(monkeypatch, fault, message) -> None:
+    """A step that does harm: the result is run and compared before it is given out."""
+    whole = slim._vectors_as_arrays
+
+    def harmful(file, graph) -> None:
+        whole(file, graph)
+        fault(graph)
+
+    monkeypatch.setattr(slim, "_vectors_as_arrays", harmful)
+    with pytest.raises(model_files.ModelError, match=message):
+        slim.slim_file(data.read("seed_cnn_int8.tflite"))
 
 
 def test_what_is_no_model_is_refused() -> None:

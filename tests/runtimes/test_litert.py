@@ -14,6 +14,7 @@ from edge_course import data, fashion_mnist
 from edge_course.networks import SEED_CNN_WEIGHTS, keras_models
 from edge_course.quantization import quant
 from edge_course.runtimes import litert, litert_conversion, tflite_file
+from tests.support import tflite_networks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,21 +72,9 @@ def tensorflow_file(shape, function, **settings) -> bytes:
     return converter.convert()
 
 
-def rebuilt(model: bytes, change) -> bytes:
-    """The file with something in it changed through the format's own schema."""
-    import flatbuffers
-    from ai_edge_litert.schema_py_generated import ModelT
-
-    content = ModelT.InitFromPackedBuf(model)
-    change(content)
-    builder = flatbuffers.Builder()
-    builder.Finish(content.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
 def changed(model: bytes, change) -> bytes:
     """The file with something in its graph changed."""
-    return rebuilt(model, lambda content: change(content.subgraphs[0]))
+    return tflite_networks.changed(model, lambda content: change(content.subgraphs[0]))
 
 
 # --- What each mode promises
@@ -520,46 +509,6 @@ def test_truncated_file_never_loads_and_never_ends_the_process() -> None:
         [sys.executable, "-c", TRUNCATIONS], cwd=ROOT, capture_output=True, text=True
     )
     assert child.returncode == 0, child.stderr[-2000:]
-
-
-def test_data_of_length_0_is_no_data(files, pictures) -> None:
-    """As some writers store what is computed when the network runs."""
-
-    def empty(file) -> None:
-        for buffer in file.buffers:
-            if buffer.data is None:
-                buffer.data = np.zeros(0, np.uint8)
-
-    written = rebuilt(files["int8"], empty)
-    assert len(written) > len(files["int8"])
-    expected = litert.Runner(files["int8"]).run(pictures[:3])
-    assert np.array_equal(litert.Runner(written).run(pictures[:3]), expected)
-    for before, after in zip(
-        *(tflite_file.read_tflite(f).tensors for f in (files["int8"], written)), strict=True
-    ):
-        assert str(before) == str(after)
-
-
-def test_tensors_in_a_form_that_is_not_read_are_named(files) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
-    def details(file) -> None:
-        codes = file.subgraphs[0].tensors[1].quantization
-        codes.detailsType = schema.QuantizationDetails.CustomQuantization
-        codes.details = schema.CustomQuantizationT()
-
-    def another_type(file) -> None:
-        graph = file.subgraphs[0]
-        graph.tensors.append(
-            schema.TensorT(name="noise", type=schema.TensorType.BFLOAT16, buffer=0)
-        )
-
-    for change, message in (
-        (details, r"these bytes: the tensor '.+' has scales of blocks, which is not read here"),
-        (another_type, "these bytes: the tensor 'noise' is of the type bfloat16"),
-    ):
-        with pytest.raises(litert.ModelError, match=message):
-            tflite_file.read_tflite(rebuilt(files["int8"], change))
 
 
 def test_altered_zero_point_is_refused(files) -> None:

@@ -7,13 +7,29 @@ Every activation is an output of the graph: what a delegate computes inside can 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-TYPES = {name: getattr(schema.TensorType, name.upper()) for name in ("int8", "int32", "float32")}
+NUMBERS = ("int8", "uint8", "int16", "int32", "float32")
+TYPES = {name: getattr(schema.TensorType, name.upper()) for name in NUMBERS}
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
+
+
+def packed(model: schema.ModelT) -> bytes:
+    """The content of a file."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def changed(content: bytes, change: Callable[[schema.ModelT], None]) -> bytes:
+    """A file with something in it changed."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    change(model)
+    return packed(model)
 
 
 class Network:
@@ -72,8 +88,9 @@ class Network:
 
     def operator(self, name: str, inputs: list[int], output: int, **options: object) -> None:
         code = schema.OperatorCodeT()
-        code.builtinCode = getattr(schema.BuiltinOperator, name)
-        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        number = getattr(schema.BuiltinOperator, name)
+        code.builtinCode = number
+        code.deprecatedBuiltinCode = min(number, 127)  # what has no place in a byte
         self.model.operatorCodes.append(code)
         operator = schema.OperatorT()
         operator.opcodeIndex = len(self.model.operatorCodes) - 1
@@ -88,13 +105,14 @@ class Network:
         self.graph.operators.append(operator)
         self.x = output
 
-    def content(self, every_output: bool = True) -> bytes:
+    def content(self, every_output: bool = True, before_2_4: bool = False) -> bytes:
+        """The file; as before TensorFlow 2.4, when each operator's code had one byte."""
+        for code in self.model.operatorCodes if before_2_4 else ():
+            code.builtinCode = 0
         outputs = [operator.outputs[0] for operator in self.graph.operators]
         self.graph.inputs = [self.input]
         self.graph.outputs = outputs if every_output else outputs[-1:]
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(self.model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return packed(self.model)
 
 
 def _windows(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
