@@ -22,7 +22,7 @@ def _layer(net: Network, name: str, shape: tuple[int, ...], filters: int, produc
     bias = net.random.integers(-2000, 2000, filters).astype(np.int32)
     bias = net.constant(bias, net.step(net.x) * scales, np.zeros(filters))
     out = options.pop("out")
-    zero = -128 if options["fusedActivationFunction"] == RELU else 3
+    zero_point = -128 if options["fusedActivationFunction"] == RELU else 3
     net.operator(
         name, [net.x, kernel, bias], net.activation(out, net.step(net.x), zero_point), **options
     )
