@@ -12,7 +12,7 @@ import pytest
 from edge_course import data, fashion_mnist, measure
 from edge_course.frameworks import in_tensorflow
 from edge_course.integer_inference.model import IntegerModel
-from edge_course.quantization import quant
+from edge_course.quantization import quant, round_trip
 from edge_course.quantization_aware.straight_through import (
     moving_average_range,
     quantize_bias,
@@ -44,7 +44,7 @@ def test_fake_quantization_is_that_of_numpy_with_the_gradient_of_the_definition(
     x[0, :6] = [0, -0.0, 1e30, -1e30, 0.5, -0.5]
     codes = quant.symmetric(-2, 2, bits) if narrow else quant.asymmetric(-1, 3, bits)
     back, gradient = call(qat_checks.fake_quantized, x, *codes, bits, narrow)
-    assert np.array_equal(back, quant.fake_quantize(x, *codes, bits, narrow=narrow))
+    assert np.array_equal(back, round_trip.fake_quantize(x, *codes, bits, narrow=narrow))
     upstream = np.arange(1, 201, dtype=np.float32).reshape(x.shape)
     if narrow:  # the definition for all codes, less those that the narrow range clips
         low = quant.code_range(bits, narrow=True)[0]
@@ -73,7 +73,7 @@ def test_the_staircase_climbs_as_the_gradient_says_over_a_whole_step(bits: int) 
     x = (scale * (np.arange(-300, 300) + 0.3)).astype(np.float32)  # a step begins nowhere near
 
     def staircase(x: np.ndarray) -> np.ndarray:
-        return quant.fake_quantize(x, scale, zero_point, bits)
+        return round_trip.fake_quantize(x, scale, zero_point, bits)
 
     climb = (staircase(x + scale / 2) - staircase(x - scale / 2)) / scale
     found = straight_through(x, np.ones_like(x), scale, zero_point, bits)
