@@ -68,9 +68,10 @@ def _sum_by_default(a: np.ndarray, b: np.ndarray, ratios: np.ndarray) -> np.ndar
 
 @computes("MUL", spreads, _small_steps)
 def _mul(step: Step) -> np.ndarray:
-    """Return a product."""
-    step = step.within(step.product_scale(), 2**-16, LARGEST)
-    return step.rescaled(step.centred(0) * step.centred(1), step.product_scale(), rescale_twice)
+    """Return a product; its multiplier comes from scales in float32 in both families."""
+    real = step.tensor(0).scales * step.tensor(1).scales / step.output.scales
+    step = step.within(real, 2**-16, LARGEST)
+    return step.rescaled(step.centred(0) * step.centred(1), real, rescale_twice)
 
 
 @computes("QUANTIZE")

@@ -197,6 +197,44 @@ def test_means_along_any_axes(axes, kernels) -> None:
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("name", ["ADD", "SUB", "MUL"])
+def test_all_pairs_of_codes(name, kernels) -> None:
+    """65,536 pairs for each draw of scales: one bit too few shows in a handful of them."""
+    x = np.arange(-128, 128).astype(np.int8).reshape(1, 256, 1)
+    for seed in range(effort(8, 60)):
+        net = tflite_networks.Network(np.random.default_rng(seed), (1, 256, 1))
+        given = net.step(net.x)
+        other = given * 2 ** net.random.uniform(-3, 3)
+        codes = net.constant(x.reshape(1, 1, 256), [other], [net.zero_point()])
+        typical = given * other * 99 if name == "MUL" else max(given, other)
+        scale = typical * 2 ** net.random.uniform(-1, 1)
+        out = net.activation((1, 256, 256), scale, net.zero_point())
+        net.operator(name, [net.x, codes], out, kind=f"{name.capitalize()}Options")
+        file = net.content()
+        (expected,) = litert.outputs(file, x, kernels=kernels).values()
+        assert np.array_equal(IntegerModel.from_file(file).run(x, kernels), expected), seed
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("name", ["LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "RELU"])
+def test_all_codes_of_functions_of_one_code(name, kernels) -> None:
+    """Seed 1433 has an entry next to a half, where double precision is too good a sigmoid."""
+    x = np.arange(-128, 128).astype(np.int8).reshape(1, 256)
+    near_a_half = [1433] if name == "LOGISTIC" else []
+    for seed in [*near_a_half, *range(effort(40, 1400))]:
+        net = tflite_networks.Network(np.random.default_rng(seed), (1, 256))
+        scale = net.step(net.x) * 2 ** net.random.uniform(-3, 3)
+        ends = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+        out = net.activation((1, 256), *ends.get(name, (scale, net.zero_point())))
+        alpha = float(net.random.uniform(-0.5, 1.5))
+        settings = {"kind": "LeakyReluOptions", "alpha": alpha} if name == "LEAKY_RELU" else {}
+        net.operator(name, [net.x], out, **settings)
+        file = net.content()
+        (expected,) = litert.outputs(file, x, kernels=kernels).values()
+        assert np.array_equal(IntegerModel.from_file(file).run(x, kernels), expected), seed
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("name", ["QUANTIZE", "LEAKY_RELU", "RELU", "RELU6", "ADD", "SUB", "MUL"])
 def test_scales_that_the_default_kernels_leave_to_others(name, kernels) -> None:
     """From output steps far too fine to far too coarse, all 256 codes."""

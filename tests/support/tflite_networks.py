@@ -359,7 +359,10 @@ def activation(net: Network) -> None:
 
 
 def _rectified(net: Network, name: str) -> None:
-    out = net.activation(net.shape(net.x), _out_scale(net, 50 * net.step(net.x)), net.zero_point())
+    scale = _out_scale(net, 50 * net.step(net.x))
+    if name == "HARD_SWISH":
+        scale = max(scale, net.step(net.x) / 127)  # the runtime refuses finer ones
+    out = net.activation(net.shape(net.x), scale, net.zero_point())
     settings = {
         "LEAKY_RELU": {"kind": "LeakyReluOptions", "alpha": float(net.random.uniform(-0.3, 1.2))},
         "HARD_SWISH": {"kind": "HardSwishOptions"},
