@@ -8,12 +8,20 @@ work out a shape which the file states anyway.
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import flatbuffers
 import numpy as np
 
-from edge_course.runtimes import model_files, tflite_file
+from edge_course.runtimes import litert, model_files, tflite_file
+from edge_course.runtimes.model_files import ModelError
+from edge_course.runtimes.tflite_schema import from_schema, operator_name, to_schema
+
+if TYPE_CHECKING:
+    from ai_edge_litert.interpreter import Interpreter
+
+RUNS = 3  # random inputs on which the new file is compared with the old one
 
 
 def slim_file(model: bytes | str | os.PathLike) -> bytes:
@@ -22,6 +30,7 @@ def slim_file(model: bytes | str | os.PathLike) -> bytes:
     What goes: the names of tensors and of the signature, the descriptions, metadata, ranges
     that quantization has used up, equal vectors stored more than once, and a flattening in
     front of a dense layer, which flattens by itself. Weights, scales and zero points stay.
+    Before the new file is returned, it is loaded, and both are run on random inputs.
 
     Parameters
     ----------
@@ -35,24 +44,74 @@ def slim_file(model: bytes | str | os.PathLike) -> bytes:
     Raises
     ------
     edge_course.runtimes.model_files.ModelError
-        If it is no TFLite model with one graph.
+        If it is no TFLite model with one graph and at most one signature, its operators name
+        other graphs, or the new file does not load or compute the same bytes.
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """
-    from ai_edge_litert import schema_py_generated as schema
-
+    content = model_files.content(model)
     tflite_file.read_tflite(model)  # the runtime verifies what the schema's module takes on trust
-    file = schema.ModelT.InitFromPackedBuf(model_files.content(model), 0)
+    file = to_schema(content)
     graph = file.subgraphs[0]
+    _check_signatures(file, model_files.name(model))
     _flatten_in_the_dense_layer(file, graph)
     _drop_notes(file, graph)
     _drop_unused_tensors(graph)
     _drop_unused_operator_codes(file, graph)
     _share_buffers(file, graph)
     _vectors_as_arrays(file, graph)
-    builder = _SharingBuilder(1024)
-    builder.Finish(file.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    slim = from_schema(file, _SharingBuilder(1024))
+    _check_same_results(content, slim, model_files.name(model))
+    return slim
+
+
+def _check_signatures(file: Any, name: str) -> None:
+    """Refuse a file that is called by more than one name."""
+    names = [s.signatureKey.decode() for s in file.signatureDefs or ()]
+    if len(names) > 1:
+        raise ModelError(f"{name}: expected one signature, got {', '.join(names)}")
+
+
+def _check_same_results(before: bytes, after: bytes, name: str) -> None:
+    """Refuse a file that does not load, or gives other bytes than the one it was made from.
+
+    Runs twice in a row, so that what an operator keeps for the next run counts too.
+    """
+    for kernels in litert.KERNELS:
+        try:
+            made = [litert.interpreter(content, kernels=kernels) for content in (before, after)]
+            same = all(_same_outputs(*made, np.random.default_rng(seed)) for seed in range(RUNS))
+        except (ModelError, RuntimeError, ValueError) as error:
+            raise ModelError(f"{name}: cannot be made slim: {error}") from None
+        if not same:
+            raise ModelError(f"{name}: cannot be made slim: it would compute other bytes")
+
+
+def _same_outputs(before: Interpreter, after: Interpreter, random: np.random.Generator) -> bool:
+    """Return whether two interpreters compute the same bytes from one random input."""
+    given = [made.get_input_details() for made in (before, after)]
+    for one, other in zip(*given, strict=True):
+        x = _random_input(one, random)
+        before.set_tensor(one["index"], x)
+        after.set_tensor(other["index"], x)
+    results = []
+    for made in (before, after):
+        made.invoke()
+        results.append([made.get_tensor(d["index"]) for d in made.get_output_details()])
+    pairs = zip(*results, strict=True)
+    return all((a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()) for a, b in pairs)
+
+
+def _random_input(details: dict, random: np.random.Generator) -> np.ndarray:
+    """Return numbers of an input's type and shape: all codes, or real numbers around 0."""
+    dtype, shape = np.dtype(details["dtype"]), details["shape"]
+    if dtype.kind == "f":
+        return random.normal(size=shape).astype(dtype)
+    if dtype.itemsize == 1 or dtype == np.int16:
+        kinds = np.iinfo(dtype) if dtype.kind in "iu" else None
+        low, high = (kinds.min, kinds.max) if kinds else (0, 1)
+        return random.integers(low, high, shape, endpoint=True).astype(dtype)
+    return random.integers(0, 2, shape).astype(dtype)  # they may be indices of a small table
 
 
 class _SharingBuilder(flatbuffers.Builder):
@@ -72,35 +131,36 @@ class _SharingBuilder(flatbuffers.Builder):
 
 def _flatten_in_the_dense_layer(file: Any, graph: Any) -> None:
     """Let a dense layer read what was reshaped for it; what made the new shape goes as well."""
-    makers = {o.outputs[0]: o for o in graph.operators}
-    readers = [i for o in graph.operators for i in o.inputs]
-    for dense in [o for o in graph.operators if _name(file, o) == "FULLY_CONNECTED"]:
+    makers = {i: o for o in graph.operators for i in _indices(o, "outputs")}
+    readers = [i for o in graph.operators for i in _indices(o, "inputs")]
+    for dense in [o for o in graph.operators if operator_name(file, o) == "FULLY_CONNECTED"]:
         reshape = makers.get(dense.inputs[0])
-        if reshape is None or _name(file, reshape) != "RESHAPE" or dense.inputs[0] in graph.outputs:
+        if reshape is None or operator_name(file, reshape) != "RESHAPE":
             continue
         before, after = (graph.tensors[i].shape for i in (reshape.inputs[0], dense.inputs[0]))
         one_each = len(before) > 2 and before[0] == after[0] == 1 and len(after) == 2
         if not one_each or np.prod(before) != np.prod(after):
             continue
-        if readers.count(dense.inputs[0]) == 1 and not dense.builtinOptions.keepNumDims:
+        read_once = readers.count(dense.inputs[0]) == 1 and dense.inputs[0] not in graph.outputs
+        if read_once and not dense.builtinOptions.keepNumDims:
             dense.inputs = [reshape.inputs[0], *dense.inputs[1:]]
     while dead := [o for o in graph.operators if not _is_read(o, graph)]:
         graph.operators = [o for o in graph.operators if o not in dead]
 
 
 def _is_read(operator: Any, graph: Any) -> bool:
-    read = {int(i) for o in graph.operators for i in o.inputs} | set(map(int, graph.outputs))
-    return bool(read & set(map(int, operator.outputs)))
-
-
-def _name(file: Any, operator: Any) -> str:
-    return tflite_file.operator_name(file, operator)
+    """Return whether anything needs an operator: what it returns, or what it does without."""
+    read = {int(i) for o in graph.operators for i in _indices(o, "inputs")}
+    written = set(map(int, _indices(operator, "outputs")))
+    return not written or bool(written & (read | set(map(int, graph.outputs))))
 
 
 def _drop_notes(file: Any, graph: Any) -> None:
     """Empty what is there to be read by people, or by tools before the file was made."""
     file.description = file.metadata = file.metadataBuffer = file.signatureDefs = None
     graph.name = None
+    for part in (graph, *graph.operators):
+        part.debugMetadataIndex = -1
     for tensor in graph.tensors:
         tensor.name = None
         if tensor.shapeSignature is not None and -1 not in tensor.shapeSignature:
@@ -113,13 +173,22 @@ def _drop_notes(file: Any, graph: Any) -> None:
 
 def _drop_unused_tensors(graph: Any) -> None:
     ends = [*graph.inputs, *graph.outputs]
-    used = {int(i) for o in graph.operators for i in (*o.inputs, *o.outputs)} | set(map(int, ends))
-    kept = sorted(used - {-1})  # -1 stands for an input left out
+    used = {int(i) for o in graph.operators for name in _INDICES for i in _indices(o, name)}
+    kept = sorted((used | set(map(int, ends))) - {-1})  # -1 stands for an input left out
     new = {old: i for i, old in enumerate(kept)} | {-1: -1}
     graph.tensors = [graph.tensors[i] for i in kept]
     for part in (graph, *graph.operators):
-        part.inputs = [new[int(i)] for i in part.inputs]
-        part.outputs = [new[int(i)] for i in part.outputs]
+        for name in _INDICES:
+            if len(_indices(part, name)):
+                setattr(part, name, [new[int(i)] for i in _indices(part, name)])
+
+
+_INDICES = ("inputs", "outputs", "intermediates")  # where tensors are named by their numbers
+
+
+def _indices(part: Any, name: str) -> Sequence[int]:
+    indices = getattr(part, name, None)  # a graph has no intermediates
+    return () if indices is None else indices
 
 
 def _drop_unused_operator_codes(file: Any, graph: Any) -> None:
@@ -152,8 +221,9 @@ def _buffer(content: bytes | None) -> Any:
 def _vectors_as_arrays(file: Any, graph: Any) -> None:
     """Turn lists into arrays, which the builder can compare."""
     for part in (graph, *graph.operators):
-        part.inputs = np.array(part.inputs, np.int32)
-        part.outputs = np.array(part.outputs, np.int32)
+        for name in _INDICES:
+            if len(_indices(part, name)):
+                setattr(part, name, np.array(_indices(part, name), np.int32))
     for tensor in graph.tensors:
         for name in ("shape", "shapeSignature"):
             if getattr(tensor, name) is not None:

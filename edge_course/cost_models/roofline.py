@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_course import measure
-
-if TYPE_CHECKING:
-    from edge_course.runtimes.litert import Operator, Tensor
+from edge_course.runtimes import tflite_file
+from edge_course.runtimes.tflite_file import Operator, Tensor
 
 #: Share of the roof that a real program reaches: an assumption, the same for every chip. It is
 #: what Lai, Suda & Chandra (2018), "CMSIS-NN", report for a small CNN on a Cortex-M7 at 216 MHz:
@@ -168,20 +166,28 @@ class Work:
         return batch * self.macs / (self.weight_bytes + batch * self.activation_bytes)
 
 
-# These only describe the shape of data that stays where it is.
-_MOVE_NOTHING = ("SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE")
+# These say in another shape what is in memory already.
+_MOVE_NOTHING = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
+# These add, compare, copy or look up; none multiplies and adds the product to a sum.
+_NO_MACS = (
+    "ADD", "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "CONCATENATION", "DEQUANTIZE", "GATHER",
+    "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PACK", "PAD", "QUANTIZE",
+    "RELU", "RELU6", "SOFTMAX", "SPACE_TO_BATCH_ND", "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE",
+)  # fmt: skip
 
 
 def work(operators: Sequence[Operator]) -> Work:
     """Return multiply-accumulates, weight bytes and activation bytes of a TFLite model.
 
     Every layer is taken to read its input and its weights once and to write its output
-    once; nothing is kept in a cache from one layer to the next.
+    once; nothing is kept in a cache from one layer to the next. Padding is multiplied like other
+    numbers, as is usual in published counts. What only works out shapes costs nothing, and
+    4-bit weights count as a byte each, as they are computed with.
 
     Parameters
     ----------
-    operators : the model's operators as `edge_course.runtimes.litert.operators` returns them,
-        of a model for one input at a time.
+    operators : the model's operators as `edge_course.runtimes.tflite_file.read_tflite` returns
+        them, of a model for one input at a time.
 
     Raises
     ------
@@ -193,24 +199,51 @@ def work(operators: Sequence[Operator]) -> Work:
     """
     if not operators:
         raise ValueError("there are no operators to count: expected those of a TFLite model")
+    _check_one_input_at_a_time(operators)
+    shapes = tflite_file.shape_tensors(operators)
     macs = weight_bytes = activation_bytes = 0
-    for name, inputs, outputs in operators:
-        if name in _MOVE_NOTHING:
+    for operator in operators:
+        if operator.outputs[0].index in shapes:
             continue
-        shape = outputs[0].shape
-        if shape[0] != 1:
-            raise ValueError(f"expected a model for one input at a time, got {shape[0]} in {name}")
-        if name == "CONV_2D":  # the kernel's shape is (channels_out, height, width, channels_in)
-            _, height, width, channels = inputs[1].shape
-            macs += measure.conv_macs(shape[1:], (height, width), channels)
-        elif name == "FULLY_CONNECTED":  # the kernel's shape is (outputs, inputs)
-            macs += measure.dense_macs(*reversed(inputs[1].shape))
-        elif name != "MAX_POOL_2D":  # comparing is no multiplying
-            raise ValueError(f"cannot count the operator {name}")
-        weight_bytes += sum(_bytes(t) for t in inputs if t.values is not None)
-        activation_bytes += sum(_bytes(t) for t in (*inputs, *outputs) if t.values is None)
+        macs += _macs(operator)
+        if operator.name not in _MOVE_NOTHING:
+            moved = [t for t in (*operator.given, *operator.outputs) if t.index not in shapes]
+            weight_bytes += sum(_bytes(t) for t in moved if _is_weight(t))
+            activation_bytes += sum(_bytes(t) for t in moved if t.values is None)
     return Work(macs, weight_bytes, activation_bytes)
 
 
+def _check_one_input_at_a_time(operators: Sequence[Operator]) -> None:
+    """Refuse a network whose own inputs, which no operator writes, come several at a time."""
+    written = {t.index for o in operators for t in o.outputs}
+    for operator in operators:
+        for t in operator.given:
+            if t.values is None and t.index not in written and t.shape[:1] not in ((), (1,)):
+                raise ValueError(
+                    f"expected a model for one input at a time, got {t.shape[0]} in {operator.name}"
+                )
+
+
+def _macs(operator: Operator) -> int:
+    """Return the multiply-accumulates of one operator, by the shapes that the schema states."""
+    output = operator.outputs[0].shape
+    if operator.name == "CONV_2D":  # the kernel is (channels out, height, width, channels in)
+        _, height, width, channels = operator.inputs[1].shape
+        return output[0] * measure.conv_macs(output[1:], (height, width), channels)
+    if operator.name == "DEPTHWISE_CONV_2D":  # the kernel is (1, height, width, channels out)
+        kernel, channels = operator.inputs[1].shape[1:3], operator.inputs[0].shape[3]
+        return output[0] * measure.conv_macs(output[1:], kernel, channels, groups=channels)
+    if operator.name == "FULLY_CONNECTED":  # the kernel is (outputs, inputs), for each row
+        return prod(output[:-1]) * measure.dense_macs(*reversed(operator.inputs[1].shape))
+    if operator.name not in (*_NO_MACS, *_MOVE_NOTHING):
+        raise ValueError(f"cannot count the operator {operator.name}")
+    return 0
+
+
+def _is_weight(tensor: Tensor) -> bool:
+    """Return whether a tensor is learned, and no setting such as axes or the width of a border."""
+    return tensor.values is not None and (tensor.dtype.kind == "f" or len(tensor.scales) > 0)
+
+
 def _bytes(tensor: Tensor) -> int:
-    return prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+    return prod(tensor.shape) * tensor.dtype.itemsize

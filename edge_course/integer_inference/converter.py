@@ -11,13 +11,14 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from edge_course.quantization import calibration, quant
-from edge_course.runtimes import litert, model_files
+from edge_course.runtimes import model_files
+from edge_course.runtimes.tflite_file import Operator, read_tflite
 
 CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}  # of the kernel
 SAME_CODES = ("MAX_POOL_2D", "AVERAGE_POOL_2D", "RESHAPE", "PAD")  # only move or choose codes
@@ -59,7 +60,7 @@ def seen_ranges(
 
     Returns
     -------
-    dict of str to Range
+    dict of str to SeenRange
         Tensor name → range.
 
     Raises
@@ -71,7 +72,7 @@ def seen_ranges(
 
     Taught in: notebooks/07_quantization_math.ipynb
     """
-    operators = litert.operators(model)
+    operators = read_tflite(model).operators
     import tensorflow as tf
 
     with warnings.catch_warnings():
@@ -102,19 +103,19 @@ def seen_ranges(
     return ranges
 
 
-def _overwritten(operators: list[litert.Operator]) -> list[tuple[litert.Operator, str]]:
+def _overwritten(operators: Sequence[Operator]) -> list[tuple[Operator, str]]:
     """Return which operators put their result in the memory of which of their inputs."""
-    read = Counter(t.name for op in operators for t in op.inputs)
+    read = Counter(t.name for op in operators for t in op.given)
     sizes = {out.name: math.prod(out.shape) for op in operators for out in op.outputs}
-    found = []
+    pairs = []
     for op in operators:
         result = op.outputs[0]
         # Neither the model's output nor a single number shares its memory.
         if op.name in IN_PLACE and read[result.name] and sizes[result.name] > 1:
-            free = [t.name for t in op.inputs if read[t.name] == 1]
+            free = [t.name for t in op.given if read[t.name] == 1]
             same_size = [name for name in free if sizes.get(name) == sizes[result.name]]
-            found += [(op, name) for name in same_size[:1]]
-    return found
+            pairs += [(op, name) for name in same_size[:1]]
+    return pairs
 
 
 def parameters(
@@ -151,33 +152,33 @@ def parameters(
 
     Taught in: notebooks/07_quantization_math.ipynb
     """
-    operators, ranges = litert.operators(model), dict(ranges)
+    operators, ranges = read_tflite(model).operators, dict(ranges)
     for op in operators:
-        for t in (*op.inputs, *op.outputs):
-            if t.values is None and t.dtype == "float32" and t.name not in ranges:
+        for t in (*op.given, *op.outputs):
+            if t.values is None and t.dtype == np.float32 and t.name not in ranges:
                 raise ValueError(f"expected a range of every activation, none of {t.name}")
     for op in reversed(operators):
         if op.name == "CONCATENATION":
             ranges |= {t.name: ranges[op.outputs[0].name] for t in op.inputs}
-    found = {name: quant.asymmetric(*limits) for name, limits in ranges.items()}
+    codes = {name: quant.asymmetric(*limits) for name, limits in ranges.items()}
     for op in operators:
         start, out = op.inputs[0], op.outputs[0]
         if op.name in CHANNEL_AXIS:
             kernel, *biases = op.inputs[1:]
             limits = calibration.minimum_maximum(kernel.values, CHANNEL_AXIS[op.name])
-            found[kernel.name] = quant.symmetric(*limits)
-            scale = found[start.name].scale * found[kernel.name].scale.ravel()
-            found |= {
+            codes[kernel.name] = quant.symmetric(*limits)
+            scale = codes[start.name].scale * codes[kernel.name].scale.ravel()
+            codes |= {
                 b.name: quant.Parameters(scale, np.zeros_like(scale, np.int32)) for b in biases
             }
         elif op.name in SAME_CODES:
-            found[out.name] = found[start.name]
+            codes[out.name] = codes[start.name]
         elif op.name in FIXED:
-            found[out.name] = FIXED[op.name]
+            codes[out.name] = FIXED[op.name]
         elif op.name in SEEN:
-            constants = [t for t in op.inputs if t.values is not None and t.dtype == "float32"]
+            constants = [t for t in op.given if t.values is not None and t.dtype == np.float32]
             for t in constants:
-                found[t.name] = quant.asymmetric(*calibration.minimum_maximum(t.values))
-        elif out.dtype == "float32":
+                codes[t.name] = quant.asymmetric(*calibration.minimum_maximum(t.values))
+        elif out.dtype == np.float32:
             raise ValueError(f"no rule for the operator {op.name}")
-    return found
+    return codes

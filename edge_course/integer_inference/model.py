@@ -12,12 +12,12 @@ import os
 import numpy as np
 
 from edge_course import data, fashion_mnist, measure, terminal
-from edge_course.integer_inference.operators import COMPUTATIONS
+from edge_course.integer_inference.operators import COMPUTATIONS, check_operator
 from edge_course.integer_inference.step import Step
 from edge_course.runtimes import litert, model_files, tflite_file
 from edge_course.runtimes.litert import KERNELS
 from edge_course.runtimes.model_files import ModelError
-from edge_course.runtimes.tflite_file import SHAPE_ARITHMETIC, Graph, Operator, Tensor
+from edge_course.runtimes.tflite_file import Graph, Operator
 
 __all__ = ["COMPUTATIONS", "KERNELS", "IntegerModel", "benchmark"]
 
@@ -46,13 +46,12 @@ class IntegerModel:
                 f"expected one input and one output, "
                 f"got {len(graph.inputs)} and {len(graph.outputs)}"
             )
-        for operator in graph.operators:
-            if operator.name not in COMPUTATIONS.keys() | SHAPE_ARITHMETIC:
-                raise ModelError(
-                    f"cannot compute {operator.name} with integers; "
-                    f"known are {', '.join(sorted(COMPUTATIONS))}"
-                )
-            _check_codes(operator, graph.tensors)
+        shapes = tflite_file.shape_tensors(graph.operators)
+        self._computed = tuple(o for o in graph.operators if o.outputs[0].index not in shapes)
+        for operator in self._computed:
+            check_operator(_without_shape(operator, shapes))
+        if graph.outputs[0].index in shapes:
+            raise ModelError(f"the output {graph.outputs[0].name!r} is a shape, not int8 codes")
         self.graph = graph
         (self._input,), (self._output,) = graph.inputs, graph.outputs
 
@@ -88,40 +87,34 @@ class IntegerModel:
         ------
         ValueError
             If the dtype or the shape is another one, or the kernels are unknown.
-        edge_course.runtimes.model_files.ModelError
-            If an operator has a setting that is not known here.
         """
         parts = [x[i : i + CHUNK] for i in range(0, max(1, len(x)), CHUNK)]
-        return np.concatenate([self.activations(part, kernels)[self._output] for part in parts])
+        output = self._output.index
+        return np.concatenate([self.activations(part, kernels)[output] for part in parts])
 
     def activations(self, x: np.ndarray, kernels: str = "default") -> dict[int, np.ndarray]:
         """Return what `run` computes on its way: index of a tensor in the file → its codes."""
         if kernels not in KERNELS:
             raise ValueError(f"expected one of the kernels {', '.join(KERNELS)}, got {kernels!r}")
-        given = self.graph.tensors[self._input]
+        given = self._input
         x = np.asarray(x)
         if x.dtype != given.dtype or x.shape[1:] != given.shape[1:] or not len(x):
             raise ValueError(
                 f"expected {given.dtype} (n, {', '.join(map(str, given.shape[1:]))}) with n at "
                 f"least 1, got {x.dtype} {x.shape}"
             )
-        values = {self._input: x}
-        for operator in self.graph.operators:
-            if operator.name not in SHAPE_ARITHMETIC:
-                step = Step(operator, self.graph.tensors, values, kernels)
-                values[operator.outputs[0]] = COMPUTATIONS[operator.name](step)
+        values = {given.index: x}
+        for operator in self._computed:
+            values[operator.outputs[0].index] = COMPUTATIONS[operator.name](
+                Step(operator, values, kernels)
+            )
         return values
 
 
-def _check_codes(operator: Operator, tensors: tuple[Tensor, ...]) -> None:
-    """Refuse an operator that computes in float32."""
-    ends = {"QUANTIZE": operator.outputs, "DEQUANTIZE": operator.inputs}
-    for index in ends.get(operator.name, (*operator.inputs, *operator.outputs)):
-        if index >= 0 and tensors[index].dtype.kind == "f":
-            raise ModelError(
-                f"cannot compute {operator.name} with integers: {tensors[index].name} is "
-                f"{tensors[index].dtype}; convert the model to full int8"
-            )
+def _without_shape(operator: Operator, shapes: set[int]) -> Operator:
+    """Return a RESHAPE without its shape if that is worked out; the file says it too."""
+    kept = tuple(t for t in operator.inputs if t is None or t.index not in shapes)
+    return operator._replace(inputs=kept) if operator.name == "RESHAPE" else operator
 
 
 def benchmark(pictures: int = 100, seconds: float = 10.0) -> measure.Latency:

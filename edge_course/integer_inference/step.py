@@ -1,4 +1,4 @@
-"""One operator of an int8 network about to be computed: its inputs, its scales, its rescaling."""
+"""One operator of an int8 network: what can be computed of it, its scales, its rescaling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge_course.quantization.fixed_point import quantize_multiplier
-from edge_course.runtimes.model_files import ModelError
 from edge_course.runtimes.tflite_file import Operator, Tensor
 
 LOWEST, HIGHEST = -128, 127
@@ -21,7 +20,6 @@ class Step(NamedTuple):
     Attributes
     ----------
     operator : what the file says of it.
-    tensors : of the file.
     values : index of a tensor → its codes, of all that were computed before.
     kernels : "default" or "reference".
 
@@ -29,7 +27,6 @@ class Step(NamedTuple):
     """
 
     operator: Operator
-    tensors: tuple[Tensor, ...]
     values: dict[int, np.ndarray]
     kernels: str
 
@@ -41,16 +38,16 @@ class Step(NamedTuple):
     @property
     def output(self) -> Tensor:
         """What the file says of the output."""
-        return self.tensors[self.operator.outputs[0]]
+        return self.operator.outputs[0]
 
     def tensor(self, i: int) -> Tensor:
         """Return what the file says of an input."""
-        return self.tensors[self.operator.inputs[i]]
+        return self.operator.inputs[i]
 
     def codes(self, i: int) -> np.ndarray:
         """Return an input as it is: computed, or a constant of the file."""
-        index = self.operator.inputs[i]
-        return self.values[index] if index in self.values else self.tensors[index].values
+        tensor = self.tensor(i)
+        return self.values.get(tensor.index, tensor.values)
 
     def centred(self, i: int) -> np.ndarray:
         """Return an input less its zero point, int32."""
@@ -58,20 +55,27 @@ class Step(NamedTuple):
 
     def bias(self) -> np.ndarray | int:
         """Return the third input, int32, or 0 if it is left out."""
-        inputs = self.operator.inputs
-        return self.codes(2) if len(inputs) > 2 and inputs[2] >= 0 else 0
+        return self.codes(2) if len(self.operator.inputs) > 2 else 0
 
     def scale(self, tensor: Tensor) -> np.ndarray:
         """Return a scale in the precision in which these kernels compute with it."""
         return tensor.scales.astype(np.float64 if self.kernels == "reference" else np.float32)
 
+    def ratio(self) -> np.ndarray:
+        """Return by what an input has to be multiplied: s₀ / s_out."""
+        return self.scale(self.tensor(0)) / self.scale(self.output)
+
     def product_scale(self) -> np.ndarray:
         """Return by what a sum of products has to be multiplied: s₀ · s₁ / s_out."""
         return self.scale(self.tensor(0)) * self.scale(self.tensor(1)) / self.scale(self.output)
 
-    def refusal(self, why: str) -> ModelError:
-        """Return the error that says why this operator cannot be computed."""
-        return ModelError(f"cannot compute {self.operator.name} ({self.output.name}): {why}")
+    def within(self, real: np.ndarray, low: float, high: float) -> Step:
+        """Return this step, with the reference kernels if a multiplier is out of a range.
+
+        XNNPACK refuses such an operator, and LiteRT falls back on its own kernel.
+        """
+        inside = np.all((low <= np.abs(real)) & (np.abs(real) < high))
+        return self if inside else self._replace(kernels="reference")
 
     def rescaled(self, total: np.ndarray, real: np.ndarray, rescale: Callable) -> np.ndarray:
         """Return sums multiplied by a real number for all or for each channel, as codes.
@@ -87,20 +91,26 @@ class Step(NamedTuple):
         return self.clipped(np.rint(total.astype(np.float32) * real).astype(np.int64))
 
     def clipped(self, total: np.ndarray) -> np.ndarray:
-        """Return a whole number as a code: plus zero point, within the fused activation's range."""
-        from ai_edge_litert.schema_py_generated import ActivationFunctionType as Fused
-
+        """Return a whole number as a code: plus zero point, within the activation's range."""
         low, high = LOWEST, HIGHEST
         zero_point = int(self.output.zero_points[0])
-        fused = getattr(self.options, "fusedActivationFunction", Fused.NONE)
-        if fused not in (Fused.NONE, Fused.RELU, Fused.RELU6):
-            raise self.refusal(f"its fused activation {fused} is neither ReLU nor ReLU6")
-        if fused != Fused.NONE:
+        activation = fused_activation(self.operator)
+        if activation in ("RELU", "RELU6"):
             low = max(low, zero_point)
-        if fused == Fused.RELU6:
+        if activation == "RELU6":
             six = np.float32(6) / self.output.scales[0]
             high = min(high, zero_point + math.floor(six + 0.5))
         return np.clip(total + zero_point, low, high).astype(np.int8)
+
+
+def fused_activation(operator: Operator) -> str:
+    """Return the activation at an operator's end, such as "RELU"; RELU alone is its own."""
+    from ai_edge_litert.schema_py_generated import ActivationFunctionType
+
+    if operator.name in ("RELU", "RELU6"):
+        return operator.name
+    names = {number: name for name, number in vars(ActivationFunctionType).items()}
+    return names[getattr(operator.options, "fusedActivationFunction", 0)]
 
 
 def _fixed_point(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -96,4 +96,5 @@ def _checked(
         raise ValueError(
             f"expected a whole zero point from {LOWEST} to {HIGHEST}, got {zero_point}"
         )
-    return kernel.reshape(len(kernel), -1).astype(np.int64), bias.astype(np.int64)
+    kernel = kernel.reshape(len(kernel), -1)  # (units, products of a sum)
+    return kernel.astype(np.int64), bias.astype(np.int64)

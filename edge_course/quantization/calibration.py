@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edge_course.quantization import quant
+from edge_course.quantization import quant, round_trip
 
 
 def minimum_maximum(x: np.ndarray, axis: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +112,7 @@ def least_squares(
     narrow = parameters is quant.symmetric
 
     def error(limits: tuple[np.ndarray, np.ndarray]) -> float:
-        back = quant.fake_quantize(x, *parameters(*limits, bits), bits, narrow=narrow)
+        back = round_trip.fake_quantize(x, *parameters(*limits, bits), bits, narrow=narrow)
         return np.mean(np.square(back - x, dtype=np.float64))
 
     return min(ranges, key=error)

@@ -42,7 +42,8 @@ def pack(codes: np.ndarray, bits: int = 4) -> np.ndarray:
             f"got {codes.min()} to {codes.max()}"
         )
     fields = (codes.ravel() & (2**bits - 1)).astype(np.uint8)
-    fields = np.pad(fields, (0, -len(fields) % per_byte)).reshape(-1, per_byte)
+    fields = np.pad(fields, (0, -len(fields) % per_byte))
+    fields = fields.reshape(-1, per_byte)  # (bytes, codes in a byte)
     shifts = bits * np.arange(per_byte, dtype=np.uint8)
     return np.bitwise_or.reduce(fields << shifts, axis=1)
 
@@ -77,7 +78,8 @@ def unpack(
             f"got {packed.dtype} {packed.shape}"
         )
     shifts = bits * np.arange(per_byte, dtype=np.uint8)
-    fields = ((packed[:, np.newaxis] >> shifts) & (2**bits - 1)).ravel()[:count].reshape(shape)
+    fields = (packed[:, np.newaxis] >> shifts) & (2**bits - 1)  # (bytes, codes in a byte)
+    fields = fields.ravel()[:count].reshape(shape)
     if not signed:
         return fields
     top = 2 ** (bits - 1)  # the bit of the sign counts −top instead of top

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_course import data
 from edge_course.quantization import quant
-from edge_course.runtimes import tflite_file, tflite_write
+from edge_course.runtimes import tflite_file
 
 TEMPLATE = "depthwise_cnn_int8.tflite"  # in data/
 COMPUTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN")
@@ -82,26 +82,27 @@ def export_litert(
     wanted, there = [s.operator for s in steps], [o.name for o in computed]
     if wanted != there:
         raise ValueError(f"the template is of another network: expected {wanted}, got {there}")
-    changed = {graph.inputs[0]: _activation(graph.tensors[graph.inputs[0]], first.output)}
+    (given,) = graph.inputs
+    changed = {given.index: _activation(given, first.output)}
     small = set()
     _copy_codes(graph, changed)
     for step, operator in zip(steps, computed, strict=True):
         _check_settings(step, operator)
         out = operator.outputs[0]
-        changed[out] = _activation(graph.tensors[out], step.output)
+        changed[out.index] = _activation(out, step.output)
         if step.weight is not None:
             start, weight, bias = operator.inputs
             scales = step.weight_scales
             zeros = np.zeros(len(scales), np.int64)
-            changed[weight] = graph.tensors[weight]._replace(
+            changed[weight.index] = weight._replace(
                 scales=scales, zero_points=zeros, values=step.weight
             )
-            changed[bias] = graph.tensors[bias]._replace(
-                scales=changed[start].scales[0] * scales, zero_points=zeros, values=step.bias
+            changed[bias.index] = bias._replace(
+                scales=changed[start.index].scales[0] * scales, zero_points=zeros, values=step.bias
             )
-            small |= {weight} if np.abs(step.weight).max() <= MOST_PACKED else set()
+            small |= {weight.index} if np.abs(step.weight).max() <= MOST_PACKED else set()
         _copy_codes(graph, changed)
-    return tflite_write.rewrite(template, changed, packed=small if packed else ())
+    return tflite_file.rewrite(template, changed.values(), packed=small if packed else ())
 
 
 def _activation(tensor: tflite_file.Tensor, codes: quant.Parameters) -> tflite_file.Tensor:
@@ -115,11 +116,9 @@ def _copy_codes(graph: tflite_file.Graph, changed: dict[int, tflite_file.Tensor]
     """Give the output of an operator that only moves codes the parameters of its input."""
     for operator in graph.operators:
         start, out = operator.inputs[0], operator.outputs[0]
-        if operator.name in MOVED_ONLY and start in changed:
-            there = changed[start]
-            changed[out] = graph.tensors[out]._replace(
-                scales=there.scales, zero_points=there.zero_points
-            )
+        if operator.name in MOVED_ONLY and start.index in changed:
+            there = changed[start.index]
+            changed[out.index] = out._replace(scales=there.scales, zero_points=there.zero_points)
 
 
 def _check_settings(step: ExportStep, operator: tflite_file.Operator) -> None:

@@ -21,7 +21,7 @@ MOMENTUM = 0.95  # of a range: how much of it stays when a batch has been seen
 class FakeQuantize(torch.autograd.Function):
     """Rounding to codes and back, with the gradient of the straight-through estimator.
 
-    The same as `quant.fake_quantize` forward and `straight_through.straight_through` backward.
+    The same as `round_trip.fake_quantize` forward and `straight_through.straight_through` backward.
 
     Taught in: notebooks/09_quantization_aware_training.ipynb
     """
@@ -61,7 +61,7 @@ def fake_quantize(
     Returns
     -------
     torch.Tensor
-        float32, the shape of ``x``, the very numbers of `quant.fake_quantize`.
+        float32, the shape of ``x``, the very numbers of `round_trip.fake_quantize`.
 
     Taught in: notebooks/09_quantization_aware_training.ipynb
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,26 +14,27 @@ from edge_course.runtimes import model_files
 from edge_course.runtimes.batches import BatchRunner
 from edge_course.runtimes.litert_conversion import MODES, convert
 from edge_course.runtimes.model_files import ModelError, checked_inputs, checked_threads
+from edge_course.runtimes.tflite_schema import IDENTIFIER, from_schema, to_schema
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
 __all__ = [
-    "KERNELS", "MODES", "ModelError", "Operator", "Runner", "Tensor", "convert", "interpreter",
-    "operators", "outputs",
+    "KERNELS", "MODES", "ModelError", "Runner", "convert", "interpreter", "outputs",
 ]  # fmt: skip
 
 KERNELS = ("default", "reference")
-_IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite file (schema.fbs: file_identifier)
+# What LiteRT says of data of length 0, which other runtimes take for no data, as `to_schema` does.
+_INVALID = "invalidly specified in schema"
 _explained = partial(model_files.explained, runtime="LiteRT")
 
 
 def _content(model: bytes | str | os.PathLike) -> bytes:
     """Return the content of a model file given by path or content, checked by its identifier."""
     content = model_files.content(model)
-    if content[4:8] != _IDENTIFIER:
+    if content[4:8] != IDENTIFIER:
         raise ModelError(
-            f"{model_files.name(model)}: not a TFLite model: expected {_IDENTIFIER!r} at bytes "
+            f"{model_files.name(model)}: not a TFLite model: expected {IDENTIFIER!r} at bytes "
             f"4 to 8, found {content[4:8]!r}; is it empty, or of another format?"
         )
     return content
@@ -76,13 +77,18 @@ def interpreter(
     threads = checked_threads(threads)
     resolver = {"default": OpResolverType.AUTO, "reference": OpResolverType.BUILTIN_REF}[kernels]
     content = _content(model)
+    settings = {
+        "num_threads": threads,
+        "experimental_op_resolver_type": resolver,
+        "experimental_preserve_all_tensors": keep_all,
+    }
     with _explained(model_files.name(model), "load"):
-        made = Interpreter(
-            model_content=content,
-            num_threads=threads,
-            experimental_op_resolver_type=resolver,
-            experimental_preserve_all_tensors=keep_all,
-        )
+        try:
+            made = Interpreter(model_content=content, **settings)
+        except ValueError as error:
+            if _INVALID not in str(error):
+                raise
+            made = Interpreter(model_content=from_schema(to_schema(content)), **settings)
         made.allocate_tensors()
     return made
 
@@ -223,73 +229,3 @@ class Runner(BatchRunner):
         """Return a function that only computes, on inputs that are set already: to be timed."""
         self._set(x)
         return self._interpreter.invoke
-
-
-class Tensor(NamedTuple):
-    """One tensor in a TFLite file.
-
-    Attributes
-    ----------
-    name, dtype, shape : as in the file; shapes with the file's own batch size.
-    scales : float32, one of the whole tensor, or one of each channel, or none.
-    zero_points : int32, as many.
-    values : the weights, of that dtype; None for an activation.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    scales: np.ndarray
-    zero_points: np.ndarray
-    values: np.ndarray | None
-
-    def __str__(self) -> str:
-        kind = "" if self.values is None else "constant "
-        return f"{kind}{self.dtype} {'×'.join(map(str, self.shape)) or 'number'}"
-
-
-class Operator(NamedTuple):
-    """One operator in a TFLite file with the tensors it reads and writes."""
-
-    name: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-
-    def __str__(self) -> str:
-        inputs, outputs = (", ".join(map(str, side)) for side in (self.inputs, self.outputs))
-        return f"{self.name:<15} {inputs} → {outputs}"
-
-
-def operators(model: bytes | str | os.PathLike) -> list[Operator]:
-    """Return the operators of a TFLite file in the order in which they run.
-
-    Raises
-    ------
-    ModelError
-        If it is not a TFLite model that this runtime can read.
-
-    Taught in: notebooks/03_keras_to_litert.ipynb
-    """
-    # The reference kernels: the default ones replace what they can by one operator of theirs.
-    made = interpreter(model, kernels="reference")
-    with _explained(model_files.name(model), "list"):
-        steps = made._get_ops_details()
-        details = {d["index"]: d for d in made.get_tensor_details()}
-        computed = {d["index"] for d in made.get_input_details()}
-        computed |= {index for step in steps for index in step["outputs"]}
-
-        def tensors(indices: np.ndarray) -> tuple[Tensor, ...]:
-            return tuple(
-                Tensor(
-                    details[i]["name"],
-                    np.dtype(details[i]["dtype"]).name,
-                    tuple(map(int, details[i]["shape"])),
-                    details[i]["quantization_parameters"]["scales"],
-                    details[i]["quantization_parameters"]["zero_points"],
-                    None if i in computed else made.get_tensor(i),
-                )
-                for i in indices
-                if i in details  # -1 stands for an input left out
-            )
-
-        return [Operator(s["op_name"], tensors(s["inputs"]), tensors(s["outputs"])) for s in steps]

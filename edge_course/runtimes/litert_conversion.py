@@ -26,7 +26,7 @@ def convert(model: keras.Model, mode: str, calibration: np.ndarray | None = None
 
     Parameters
     ----------
-    model : a built Keras model with one input.
+    model : a built Keras model with one input; for "int8", of a fixed shape.
     mode : "float32" changes nothing; "float16" stores weights in half the bytes;
         "dynamic" stores large weights as int8 and quantizes activations while running;
         "int8" does everything in int8, input and output too.
@@ -37,7 +37,8 @@ def convert(model: keras.Model, mode: str, calibration: np.ndarray | None = None
     ------
     ValueError
         If the mode is unknown, or the calibration set is missing, empty, of another
-        shape or dtype, has NaN or infinity, or was given for another mode.
+        shape or dtype, has NaN or infinity, or was given for another mode; or, for "int8",
+        the model is not as above.
 
     Taught in: notebooks/03_keras_to_litert.ipynb
     """
@@ -46,7 +47,7 @@ def convert(model: keras.Model, mode: str, calibration: np.ndarray | None = None
     if mode == "int8":
         if calibration is None:
             raise ValueError('the mode "int8" needs a calibration set: some real inputs, float32')
-        calibration = checked_inputs(calibration, model.input_shape[1:], "calibration set")
+        calibration = checked_inputs(calibration, _input_shape(model), "calibration set")
     elif calibration is not None:
         raise ValueError(f'only the mode "int8" takes a calibration set, not "{mode}"')
 
@@ -63,6 +64,27 @@ def convert(model: keras.Model, mode: str, calibration: np.ndarray | None = None
         converter.inference_input_type = converter.inference_output_type = tf.int8
     with quietly():
         return bytes(converter.convert())
+
+
+def _input_shape(model: keras.Model) -> tuple[int, ...]:
+    """Return the shape of one input, or say why the model has none."""
+    kind = type(model).__name__
+    example = "for example keras.Input((28, 28, 1))"
+    if not getattr(model, "inputs", None):  # a class of one's own, or not built yet
+        raise ValueError(
+            f"{kind} does not know the shape of its input: start a Sequential with keras.Input, or "
+            f"wrap the model: keras.Model(x, model(x)) for an x = keras.Input(shape); {example}"
+        )
+    if len(model.inputs) > 1:
+        raise ValueError(f"expected a model with one input, got {len(model.inputs)}")
+    shape = tuple(model.inputs[0].shape[1:])
+    if None in shape:
+        sizes = ", ".join("open" if size is None else str(size) for size in shape)
+        raise ValueError(
+            f"expected an input of a fixed shape, got ({sizes}): the file holds one size only; "
+            f"build the model again with all sizes given, {example}"
+        )
+    return shape
 
 
 @contextlib.contextmanager

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from edge_course import data
 from edge_course.cost_models import roofline
-from edge_course.runtimes import litert
+from edge_course.integer_inference.model import COMPUTATIONS
+from edge_course.runtimes import litert, tflite_file
+from tests.support import tflite_networks, tiny_networks
 
 POSITIVE = st.floats(1e-3, 1e15)
 
 
 @pytest.fixture(scope="module")
 def operators():
-    return litert.operators(data.read("seed_cnn_int8.tflite"))
+    return tflite_file.read_tflite(data.read("seed_cnn_int8.tflite")).operators
 
 
 @given(POSITIVE, POSITIVE, st.floats(0, 1e6))
@@ -90,7 +92,7 @@ def test_work_of_the_courses_cnn_counted_by_hand(operators):
 
 
 def test_work_of_the_float32_file_moves_four_times_the_bytes(operators):
-    wide = roofline.work(litert.operators(data.read("seed_cnn_float32.tflite")))
+    wide = roofline.work(tflite_file.read_tflite(data.read("seed_cnn_float32.tflite")).operators)
     narrow = roofline.work(operators)
     assert wide.macs == narrow.macs
     assert wide.activation_bytes == 4 * narrow.activation_bytes
@@ -98,13 +100,102 @@ def test_work_of_the_float32_file_moves_four_times_the_bytes(operators):
     assert wide.weight_bytes == 4 * (narrow.weight_bytes - biases) + biases
 
 
+def counted(net) -> tuple[int, int, int]:
+    """MACs, learned numbers and bytes of them in a network with int8 weights and int32 biases."""
+    graph = tflite_file.read_tflite(net.content())
+    cost = roofline.work(graph.operators)
+    learned = [t for t in graph.tensors if t.values is not None and len(t.scales)]
+    return cost.macs, sum(t.values.size for t in learned), cost.weight_bytes
+
+
+def channels_that_were_normalised(net) -> int:
+    """Output channels of all convolutions but those on a short cut, which have no norm."""
+    graph = tflite_file.read_tflite(net.content())
+    shortcuts = [
+        o.outputs[0].index
+        for o in graph.operators
+        if o.name == "CONV_2D" and o.inputs[1].shape[1:3] == (1, 1) and o.options.strideH == 2
+    ]
+    return sum(
+        o.outputs[0].shape[3]
+        for o in graph.operators
+        if o.name in ("CONV_2D", "DEPTHWISE_CONV_2D") and o.outputs[0].index not in shortcuts
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "macs", "parameters"),
+    [
+        # Zhang et al. (2017), "Hello Edge", table of DS-CNN: 5.4 million operations for the small
+        # one, of which a multiply-accumulate is two. Parameters with batch norm (4 numbers a
+        # channel): the summary of each reference model in MLPerf Tiny's training scripts.
+        ("keyword_spotting", pytest.approx(5.4e6 / 2, rel=0.02), 24_908),
+        ("visual_wake_words", pytest.approx(7.5e6, rel=0.01), 221_794),
+        ("image_classification", pytest.approx(12.5e6, rel=0.01), 78_666),
+    ],
+)
+def test_work_of_the_tiny_benchmarks_networks_is_what_is_published(name, macs, parameters) -> None:
+    net = tiny_networks.NETWORKS[name]()
+    counted_macs, learned, weight_bytes = counted(net)
+    assert counted_macs == macs
+    channels = channels_that_were_normalised(net)
+    assert learned + 4 * channels == parameters
+    biases = sum(
+        o.inputs[2].values.size
+        for o in tflite_file.read_tflite(net.content()).operators
+        if len(o.inputs) > 2
+    )
+    assert weight_bytes == learned + 3 * biases  # a bias has four bytes, a weight one
+
+
+@pytest.mark.parametrize(("size", "million_macs"), [(224, 41), (160, 21), (128, 14)])
+def test_work_of_mobilenet_is_what_its_authors_publish(size, million_macs) -> None:
+    """TensorFlow's model garden, mobilenet_v1.md: "0.25_224" and so on, 0.47 million parameters."""
+    macs, parameters, _ = counted(tiny_networks.visual_wake_words(size, classes=1001))
+    assert round(macs / 1e6) == million_macs
+    assert round(parameters / 1e6, 2) == 0.47
+
+
+def test_work_of_an_autoencoder_is_its_weights() -> None:
+    macs, _, _ = counted(tiny_networks.anomaly_detection())
+    assert macs == 2 * (640 * 128 + 3 * 128 * 128 + 128 * 8)
+
+
+def test_work_of_every_operator_that_the_engine_computes() -> None:
+    """Random networks; what is read and written is added up from LiteRT's own list."""
+    names = set()
+    for seed in range(60):
+        content = tflite_networks.network(seed)
+        operators = tflite_file.read_tflite(content).operators
+        names |= {o.name for o in operators}
+        made = litert.interpreter(content, kernels="reference")
+        sizes = {d["index"]: made.get_tensor(d["index"]).nbytes for d in made.get_input_details()}
+        sizes |= {d["index"]: made.get_tensor(d["index"]).nbytes for d in made.get_output_details()}
+        free = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
+        moved = [s for s in made._get_ops_details() if s["op_name"] not in free]
+        expected = sum(sizes.get(i, 0) for s in moved for i in (*s["inputs"], *s["outputs"]))
+        assert roofline.work(operators).activation_bytes == expected, seed
+    assert names >= set(COMPUTATIONS) - {"DEQUANTIZE"}
+
+
+def test_a_dilated_convolution_counts_its_small_pictures() -> None:
+    net = tflite_networks.Network(np.random.default_rng(0), (1, 8, 8, 3))
+    block, none = (net.constant(np.array(v, np.int32)) for v in ([2, 2], [[0, 0], [0, 0]]))
+    small = net.like((4, 4, 4, 3))
+    net.operator("SPACE_TO_BATCH_ND", [net.x, block, none], small, kind="SpaceToBatchNDOptions")
+    tiny_networks._conv(net, 5, (3, 3))
+    net.graph.tensors[net.x].shape = [4, 4, 4, 5]
+    operators = tflite_file.read_tflite(net.content()).operators
+    assert roofline.work(operators).macs == 8 * 8 * 5 * 3 * 3 * 3
+
+
 def test_work_refuses_what_it_cannot_count(operators):
     with pytest.raises(ValueError, match="no operators"):
         roofline.work([])
     with pytest.raises(ValueError, match="cannot count the operator LSTM"):
         roofline.work([operators[0]._replace(name="LSTM")])
-    output = operators[0].outputs[0]
-    two = operators[0]._replace(outputs=(output._replace(shape=(2, *output.shape[1:])),))
+    image, *rest = operators[0].inputs
+    two = operators[0]._replace(inputs=(image._replace(shape=(2, *image.shape[1:])), *rest))
     with pytest.raises(ValueError, match="one input at a time"):
         roofline.work([two])
 

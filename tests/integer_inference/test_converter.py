@@ -10,7 +10,7 @@ from edge_course import fashion_mnist, process
 from edge_course.integer_inference import converter
 from edge_course.networks import keras_models
 from edge_course.quantization import calibration, quant
-from edge_course.runtimes import litert, litert_conversion
+from edge_course.runtimes import litert, litert_conversion, tflite_file
 
 tf = pytest.importorskip("tensorflow")
 
@@ -46,10 +46,14 @@ def files(network, inputs) -> tuple[bytes, bytes]:
     return litert.convert(network, "float32"), litert.convert(network, "int8", inputs)
 
 
-def integers(float32: bytes, int8: bytes) -> dict[str, litert.Tensor]:
+def integers(float32: bytes, int8: bytes) -> dict[str, tflite_file.Tensor]:
     """Every tensor of the int8 file that has a scale, by its name in the float32 file."""
     found = {}
-    for before, after in zip(litert.operators(float32), litert.operators(int8), strict=True):
+    for before, after in zip(
+        tflite_file.read_tflite(float32).operators,
+        tflite_file.read_tflite(int8).operators,
+        strict=True,
+    ):
         assert before.name == after.name
         pairs = zip(before.inputs + before.outputs, after.inputs + after.outputs, strict=True)
         found |= {old.name: new for old, new in pairs if len(new.scales)}
@@ -85,7 +89,7 @@ def test_the_codes_of_all_weights(files, inputs) -> None:
     found = converter.parameters(float32, converter.seen_ranges(float32, inputs))
     theirs = integers(float32, int8)
     compared = 0
-    for op in litert.operators(float32):
+    for op in tflite_file.read_tflite(float32).operators:
         if op.name in converter.CHANNEL_AXIS:
             kernel, bias = op.inputs[1:]
             codes = quant.quantize_bits(
@@ -106,7 +110,7 @@ def test_which_ranges_are_not_those_of_the_activations(files, network, inputs) -
     if network.name == "seed_cnn":
         assert wrong == []
     else:
-        last_sum = [op for op in litert.operators(int8) if op.name == "ADD"][-1]
+        last_sum = [op for op in tflite_file.read_tflite(int8).operators if op.name == "ADD"][-1]
         assert wrong == [last_sum.inputs[1].name]
 
 
@@ -170,7 +174,7 @@ def test_symmetric_on_awkward_channels() -> None:
     kernel[:, 62] = -np.abs(kernel[:, 62])
     x = np.linspace(-1, 1, 8, dtype=np.float32)[np.newaxis]
     file = tflite(lambda x: tf.matmul(x, kernel), [(1, 8)], [[x]])
-    theirs = litert.operators(file)[0].inputs[1]
+    theirs = tflite_file.read_tflite(file).operators[0].inputs[1]
     scale, _ = quant.symmetric(*calibration.minimum_maximum(kernel, 1))
     assert np.array_equal(scale.ravel(), theirs.scales)
 
@@ -201,7 +205,7 @@ def test_every_rule_in_one_network() -> None:
     inputs = np.random.default_rng(0).normal(size=(20, 8, 8, 2)).astype(np.float32)
     float32 = litert.convert(model, "float32")
     int8 = litert.convert(model, "int8", inputs)
-    names = {op.name for op in litert.operators(int8)}
+    names = {op.name for op in tflite_file.read_tflite(int8).operators}
     assert names >= {
         "CONCATENATION", "AVERAGE_POOL_2D", "PAD", "MAX_POOL_2D", "MUL", "SUB", "MEAN",
         "LOGISTIC", "TANH", "SOFTMAX",
@@ -214,8 +218,8 @@ def test_the_smallest_range_of_an_overwritten_input() -> None:
     """x² is 1, but −1 lies in its memory when the calibrator looks."""
     ones = np.ones((1, 2), np.float32)
     file = tflite(lambda x: tf.exp(tf.square(x) * -1.0), [(1, 2)])
-    names = [op.outputs[0].name for op in litert.operators(file)]
-    assert [op.name for op in litert.operators(file)] == ["SQUARE", "MUL", "EXP"]
+    names = [op.outputs[0].name for op in tflite_file.read_tflite(file).operators]
+    assert [op.name for op in tflite_file.read_tflite(file).operators] == ["SQUARE", "MUL", "EXP"]
     assert converter.seen_ranges(file, ones, in_place=False)[names[0]] == (1, 1)
     assert converter.seen_ranges(file, ones)[names[0]] == (-1, 1)
 
@@ -232,7 +236,7 @@ def test_the_smallest_range_of_an_overwritten_input() -> None:
 def test_where_the_converter_sees_an_overwritten_input(function, size, range_of_the_sum) -> None:
     minus = np.full((1, size), -1, np.float32)
     float32, int8 = tflite(function, [(1, size)]), tflite(function, [(1, size)], [[minus]])
-    total = litert.operators(int8)[0].outputs[0]
+    total = tflite_file.read_tflite(int8).operators[0].outputs[0]
     assert (total.scales[0], total.zero_points[0]) == quant.asymmetric(*range_of_the_sum)
     found = converter.parameters(float32, converter.seen_ranges(float32, minus))
     assert different(found, float32, int8) == []

@@ -48,7 +48,7 @@ def test_no_sum_of_the_trained_network_can_overflow() -> None:
     layers = [o for o in graph.operators if o.name in ("CONV_2D", "FULLY_CONNECTED")]
     assert len(layers) == 3
     for operator in layers:
-        x, kernel, bias = (graph.tensors[i] for i in operator.inputs)
+        x, kernel, bias = operator.inputs
         low, high = sum_bounds(kernel.values, bias.values, int(x.zero_points[0]))
         assert low.min() > -(2**31) and high.max() < 2**31
 

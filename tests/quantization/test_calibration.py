@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.quantization import calibration, quant
+from edge_course.quantization import calibration, quant, round_trip
 
 REALS = st.floats(-1e4, 1e4, width=32)
 VECTORS = arrays(np.float32, st.integers(1, 12), elements=REALS)
@@ -159,7 +159,7 @@ def test_what_each_method_makes_of_outliers(outliers) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_constant_tensor_has_a_range(method, value) -> None:
     low, high = METHODS[method](np.full((2, 3), value, np.float32))
-    back = quant.fake_quantize(np.float32(value), *quant.asymmetric(low, high))
+    back = round_trip.fake_quantize(np.float32(value), *quant.asymmetric(low, high))
     assert back == pytest.approx(value, rel=0.01, abs=1e-8)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_course.quantization import quant
+from edge_course.quantization import quant, round_trip
 from edge_course.quantization.rounding import ROUNDINGS, rounded
 
 scales = st.floats(2**-13, 2**13, width=32)
@@ -121,7 +121,7 @@ def test_codes_of_another_dtype_are_refused(codes) -> None:
 def there_and_back(x, kind, bits, **options):
     """Parameters of the range of x, and x as it comes back."""
     parameters = KINDS[kind](x.min(), x.max(), bits)
-    back = quant.fake_quantize(x, *parameters, bits, narrow=kind == "symmetric", **options)
+    back = round_trip.fake_quantize(x, *parameters, bits, narrow=kind == "symmetric", **options)
     return parameters, back
 
 
@@ -136,7 +136,7 @@ def test_code_ranges(bits, narrow, expected) -> None:
 @given(kinds, BITS, vectors)
 def test_the_error_inside_the_range_is_at_most_half_a_scale(kind, bits, x) -> None:
     (scale, _), back = there_and_back(x, kind, bits)
-    bound = quant.largest_error(scale) + LAST_BITS * np.abs(x).max()
+    bound = round_trip.largest_error(scale) + LAST_BITS * np.abs(x).max()
     assert np.all(np.abs(back - x) <= bound)
 
 
@@ -153,7 +153,9 @@ def test_the_error_of_cutting_is_at_most_a_scale_and_has_a_side(kind, bits, x, r
 def test_the_bound_of_half_a_scale_is_reached() -> None:
     scale, zero_point = quant.symmetric(-127.0, 127.0)
     assert scale == 1
-    assert abs(quant.fake_quantize(0.5, scale, zero_point) - 0.5) == quant.largest_error(scale)
+    assert abs(round_trip.fake_quantize(0.5, scale, zero_point) - 0.5) == round_trip.largest_error(
+        scale
+    )
 
 
 @pytest.mark.parametrize("bits", [8, 6, 4])
@@ -162,7 +164,7 @@ def test_the_rms_error_is_a_scale_over_root_twelve(kind, bits) -> None:
     x = np.random.default_rng(0).uniform(-1, 3, 200_000).astype(np.float32)
     (scale, _), back = there_and_back(x, kind, bits)
     found = np.sqrt(np.mean(np.square(back - x, dtype=np.float64)))
-    assert found == pytest.approx(quant.rms_error(scale), rel=0.02)
+    assert found == pytest.approx(round_trip.rms_error(scale), rel=0.02)
 
 
 @given(kinds, BITS, ranges)
@@ -178,7 +180,7 @@ def test_codes_survive_the_round_trip(kind, bits, limits) -> None:
 @given(kinds, BITS, vectors)
 def test_quantizing_twice_changes_nothing_more(kind, bits, x) -> None:
     parameters, back = there_and_back(x, kind, bits)
-    assert np.array_equal(quant.fake_quantize(back, *parameters, bits), back)
+    assert np.array_equal(round_trip.fake_quantize(back, *parameters, bits), back)
 
 
 @given(kinds, BITS, vectors, st.sampled_from(ROUNDINGS))
@@ -193,7 +195,7 @@ def test_zero_is_exact_in_every_grid(kind, bits, limits, rounding) -> None:
     first, last = quant.code_range(bits)
     assert first <= zero_point <= last
     assert quant.quantize_bits(0.0, scale, zero_point, bits, rounding=rounding) == zero_point
-    assert quant.fake_quantize(0.0, scale, zero_point, bits, rounding=rounding) == 0
+    assert round_trip.fake_quantize(0.0, scale, zero_point, bits, rounding=rounding) == 0
 
 
 @given(BITS, ranges)
@@ -319,7 +321,7 @@ def test_each_channel_has_the_grid_of_its_own_range() -> None:
         assert (scale.shape, scale.dtype) == ((1, 4, 1), np.float32)
         assert (zero_point.shape, zero_point.dtype) == ((1, 4, 1), np.int32)
         narrow = kind == "symmetric"
-        together = quant.fake_quantize(w, scale, zero_point, bits, narrow=narrow)
+        together = round_trip.fake_quantize(w, scale, zero_point, bits, narrow=narrow)
         for c in range(4):
             assert np.array_equal(together[:, c], there_and_back(w[:, c], kind, bits)[1])
 
@@ -341,7 +343,7 @@ def test_fake_quantization_is_that_of_tensorflow(tf, bits) -> None:
         x = rng.uniform(low - 1, high + 1, 300).astype(np.float32)
         theirs = tf.quantization.fake_quant_with_min_max_args(x, low, high, bits).numpy()
         scale, zero_point = quant.asymmetric(low, high, bits)
-        ours = quant.fake_quantize(x, scale, zero_point, bits)
+        ours = round_trip.fake_quantize(x, scale, zero_point, bits)
         away = np.abs(np.abs(x / scale) % 1 - 0.5) > 1e-4  # halves may fall to either side
         assert away.mean() > 0.99
         assert np.allclose(ours[away], theirs[away], atol=1e-5)
@@ -349,7 +351,7 @@ def test_fake_quantization_is_that_of_tensorflow(tf, bits) -> None:
 
 def test_codes_are_those_of_the_runtime(tf) -> None:
     """LiteRT's own operator QUANTIZE, on the scale and zero point of its own file."""
-    from edge_course.runtimes import litert
+    from edge_course.runtimes import litert, tflite_file
 
     class Same(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((1, 1000))])
@@ -364,7 +366,7 @@ def test_codes_are_those_of_the_runtime(tf) -> None:
     x = np.random.default_rng(0).normal(0, 3, (1, 1000)).astype(np.float32)
     converter.representative_dataset = lambda: [[x / 2]]
     file = converter.convert()
-    first = litert.operators(file)[0]
+    first = tflite_file.read_tflite(file).operators[0]
     assert first.name == "QUANTIZE"
     end = first.outputs[0]
     scale, zero_point = end.scales[0], end.zero_points[0]
@@ -401,7 +403,7 @@ def test_other_numbers_of_bits_are_refused(bits) -> None:
     for refuse in (
         lambda: quant.asymmetric(0, 1, bits),
         lambda: quant.symmetric(0, 1, bits),
-        lambda: quant.fake_quantize(0, 1, 0, bits),
+        lambda: round_trip.fake_quantize(0, 1, 0, bits),
     ):
         with pytest.raises(ValueError, match="expected 2 to 8 bits"):
             refuse()

@@ -10,14 +10,14 @@ import pytest
 from edge_course import data, fashion_mnist, measure
 from edge_course.frameworks import in_tensorflow
 from edge_course.integer_inference.model import IntegerModel
-from edge_course.quantization import quant
+from edge_course.quantization import quant, round_trip
 from edge_course.quantization_aware.straight_through import (
     moving_average_range,
     quantize_bias,
     straight_through,
     widen_for_bias,
 )
-from edge_course.runtimes import litert, tflite_file, tflite_write
+from edge_course.runtimes import litert, tflite_file
 from tests.support import qat_checks
 from tests.support.effort import effort
 
@@ -42,7 +42,7 @@ def test_fake_quantization_is_that_of_numpy_with_the_gradient_of_the_definition(
     x[0, :6] = [0, -0.0, 1e30, -1e30, 0.5, -0.5]
     codes = quant.symmetric(-2, 2, bits) if narrow else quant.asymmetric(-1, 3, bits)
     back, gradient = call(qat_checks.fake_quantized, x, *codes, bits, narrow)
-    assert np.array_equal(back, quant.fake_quantize(x, *codes, bits, narrow=narrow))
+    assert np.array_equal(back, round_trip.fake_quantize(x, *codes, bits, narrow=narrow))
     upstream = np.arange(1, 201, dtype=np.float32).reshape(x.shape)
     if narrow:  # the definition for all codes, less those that the narrow range clips
         low = quant.code_range(bits, narrow=True)[0]
@@ -71,7 +71,7 @@ def test_the_staircase_climbs_as_the_gradient_says_over_a_whole_step(bits: int) 
     x = (scale * (np.arange(-300, 300) + 0.3)).astype(np.float32)  # a step begins nowhere near
 
     def staircase(x: np.ndarray) -> np.ndarray:
-        return quant.fake_quantize(x, scale, zero_point, bits)
+        return round_trip.fake_quantize(x, scale, zero_point, bits)
 
     climb = (staircase(x + scale / 2) - staircase(x - scale / 2)) / scale
     found = straight_through(x, np.ones_like(x), scale, zero_point, bits)
@@ -116,9 +116,9 @@ def test_training_changes_neither_the_averages_nor_the_model_it_came_from(call) 
 def check_file(file: bytes, steps: list) -> None:
     """Every number in a file is the one that was trained."""
     graph = tflite_file.read_tflite(file)
-    tensors, (first, *steps) = graph.tensors, steps
+    first, *steps = steps
     same_codes = {
-        o.inputs[0]: o.outputs[0] for o in graph.operators if o.name in ("PAD", "RESHAPE")
+        o.inputs[0].index: o.outputs[0] for o in graph.operators if o.name in ("PAD", "RESHAPE")
     }
     computed = [o for o in graph.operators if o.name in {s.operator for s in steps}]
     activations = [(graph.inputs[0], first.output)]
@@ -127,15 +127,15 @@ def check_file(file: bytes, steps: list) -> None:
         activations.append((operator.outputs[0], step.output))
         if step.weight is None:
             continue
-        start, weight, bias = (tensors[i] for i in operator.inputs)
+        start, weight, bias = operator.inputs
         assert np.array_equal(weight.values, step.weight)
         assert np.array_equal(weight.scales, step.weight_scales)
         assert np.array_equal(bias.values, step.bias) and bias.values.dtype == np.int32
         assert np.array_equal(bias.scales, start.scales[0] * weight.scales)
         assert not weight.zero_points.any() and not bias.zero_points.any()
-    for index, codes in activations:
-        for i in {index, same_codes.get(index, index)}:
-            assert tensors[i].scales == codes.scale and tensors[i].zero_points == codes.zero_point
+    for tensor, codes in activations:
+        for t in (tensor, same_codes.get(tensor.index, tensor)):
+            assert t.scales == codes.scale and t.zero_points == codes.zero_point
     assert len(activations) == 14
 
 
@@ -182,7 +182,7 @@ def test_integer_computes_the_trained_file_to_the_byte(trained) -> None:
     codes = runners[False, "default"].encode(x)
     for packed, kernels in ((False, "default"), (False, "reference"), (True, "reference")):
         model = IntegerModel.from_file(after.packed if packed else after.file)
-        out = model.graph.tensors[model.graph.outputs[0]]
+        (out,) = model.graph.outputs
         found = quant.dequantize(model.run(codes, kernels), out.scales[0], int(out.zero_points[0]))
         assert np.array_equal(found, runners[packed, kernels].run(x))
 
@@ -368,32 +368,32 @@ def test_a_network_that_would_be_computed_wrongly_is_refused(call, change, messa
 def test_rewriting_changes_nothing_else() -> None:
     file = data.read("depthwise_cnn_int8.tflite")
     graph = tflite_file.read_tflite(file)
-    index = graph.operators[0].inputs[1]
-    kernel = graph.tensors[index]
+    kernel = graph.operators[0].inputs[1]
     new = kernel._replace(values=-kernel.values)
-    found = tflite_file.read_tflite(tflite_write.rewrite(file, {index: new})).tensors
-    assert np.array_equal(found[index].values, -kernel.values)
-    for i, tensor in enumerate(graph.tensors):
-        assert found[i].scales.tolist() == tensor.scales.tolist()
-        if i != index and tensor.values is not None:
-            assert np.array_equal(found[i].values, tensor.values)
+    rewritten = tflite_file.read_tflite(tflite_file.rewrite(file, [new])).tensors
+    assert np.array_equal(rewritten[kernel.index].values, -kernel.values)
+    for before, after in zip(graph.tensors, rewritten, strict=True):
+        assert after.scales.tolist() == before.scales.tolist()
+        if before.index != kernel.index and before.values is not None:
+            assert np.array_equal(after.values, before.values)
     images = fashion_mnist.preprocess(fashion_mnist.load("test").images[:50])
-    same = tflite_write.rewrite(file, {})
+    same = tflite_file.rewrite(file, [])
     assert np.array_equal(litert.Runner(same).run(images), litert.Runner(file).run(images))
 
 
 def test_packed_weights_can_be_unpacked_again() -> None:
     file = data.read("depthwise_cnn_int8.tflite")
     graph = tflite_file.read_tflite(file)
-    index = graph.operators[0].inputs[1]
-    small = graph.tensors[index]._replace(values=np.clip(graph.tensors[index].values, -8, 7))
-    packed = tflite_write.rewrite(file, {index: small}, packed=[index])
-    again = tflite_write.rewrite(packed, {index: small})
+    kernel = graph.operators[0].inputs[1]
+    index = kernel.index
+    small = kernel._replace(values=np.clip(kernel.values, -8, 7))
+    packed = tflite_file.rewrite(file, [small], packed=[index])
+    again = tflite_file.rewrite(packed, [small])
     for one in (packed, again):
         assert np.array_equal(tflite_file.read_tflite(one).tensors[index].values, small.values)
     assert len(packed) < len(again)
     with pytest.raises(ValueError, match="codes of 4 bits"):
-        tflite_write.rewrite(file, {index: graph.tensors[index]}, packed=[index])
+        tflite_file.rewrite(file, [kernel], packed=[index])
 
 
 @pytest.mark.parametrize(
@@ -401,14 +401,13 @@ def test_packed_weights_can_be_unpacked_again() -> None:
     [
         ({"shape": (16, 3, 3, 2)}, "expected the shape"),
         ({"dtype": np.dtype("int32")}, "expected the dtype int8, got int32"),
-        ({"values": None}, "an activation for an activation"),
-        ({"values": np.zeros((3, 3), np.int8)}, r"expected values int8 .*got int8 \(3, 3\)"),
-        ({"scales": np.ones(1, np.float32)}, "expected 16 scales and zero points, got 1 and 16"),
+        ({"values": None}, "expected the weights int8 .*, got none"),
+        ({"values": np.zeros((3, 3), np.int8)}, r"expected the weights int8 .*got int8 \(3, 3\)"),
+        ({"scales": np.ones(1, np.float32)}, "expected the number of scales 16, got 1"),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(change: dict, message: str) -> None:
     file = data.read("depthwise_cnn_int8.tflite")
     graph = tflite_file.read_tflite(file)
-    index = graph.operators[0].inputs[1]
     with pytest.raises(ValueError, match=message):
-        tflite_write.rewrite(file, {index: graph.tensors[index]._replace(**change)})
+        tflite_file.rewrite(file, [graph.operators[0].inputs[1]._replace(**change)])

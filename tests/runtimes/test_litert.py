@@ -12,7 +12,8 @@ import safetensors.numpy
 from edge_course import data, fashion_mnist
 from edge_course.networks import SEED_CNN_WEIGHTS, keras_models
 from edge_course.quantization import quant
-from edge_course.runtimes import litert, litert_conversion
+from edge_course.runtimes import litert, litert_conversion, tflite_file
+from tests.support import tflite_networks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,15 +72,8 @@ def tensorflow_file(shape, function, **settings) -> bytes:
 
 
 def changed(model: bytes, change) -> bytes:
-    """The file with something in it changed through the format's own schema."""
-    import flatbuffers
-    from ai_edge_litert.schema_py_generated import ModelT
-
-    content = ModelT.InitFromPackedBuf(model)
-    change(content.subgraphs[0])
-    builder = flatbuffers.Builder()
-    builder.Finish(content.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    """The file with something in its graph changed."""
+    return tflite_networks.changed(model, lambda content: change(content.subgraphs[0]))
 
 
 # --- What each mode promises
@@ -100,7 +94,7 @@ def test_smaller_weights_are_keras_with_a_small_error(trained, files, noise, mod
 
 def test_int8_is_keras_with_a_small_error_inside_its_range(trained, files, noise) -> None:
     runner = litert.Runner(files["int8"])
-    end = litert.operators(files["int8"])[-1].outputs[0]
+    end = tflite_file.read_tflite(files["int8"]).operators[-1].outputs[0]
     low, high = quant.dequantize(np.int8([-128, 127]), end.scales[0], end.zero_points[0])
     expected = trained.predict(noise, verbose=0).clip(low, high)
     # A few steps of the output: noise drives the hidden layer harder than any picture.
@@ -127,8 +121,8 @@ def test_types_and_sizes(files, mode, ends, kernels, biases, share) -> None:
     assert (runner.input_dtype.name, runner.output_dtype.name) == (ends, ends)
     shapes = {(32, 3, 3, 1): 0, (128, 5408): 1, (10, 128): 2, (32,): 0, (128,): 1, (10,): 2}
     found = {
-        (len(t.shape) > 1, shapes[t.shape]): t.dtype
-        for operator in litert.operators(files[mode])
+        (len(t.shape) > 1, shapes[t.shape]): t.dtype.name
+        for operator in tflite_file.read_tflite(files[mode]).operators
         for t in operator.inputs
         if t.values is not None and t.shape in shapes
     }
@@ -141,8 +135,8 @@ def test_types_and_sizes(files, mode, ends, kernels, biases, share) -> None:
 def test_shipped_file_is_a_fresh_conversion(files, pictures, mode) -> None:
     """Bytes may differ between machines: what the two files compute and hold may not."""
     shipped = data.read(f"seed_cnn_{mode}.tflite")
-    assert list(map(str, litert.operators(shipped))) == list(
-        map(str, litert.operators(files[mode]))
+    assert list(map(str, tflite_file.read_tflite(shipped).operators)) == list(
+        map(str, tflite_file.read_tflite(files[mode]).operators)
     )
     assert np.array_equal(
         litert.Runner(shipped).predict(pictures), litert.Runner(files[mode]).predict(pictures)
@@ -198,7 +192,7 @@ def test_quantize_is_the_quantize_operator() -> None:
         optimizations=[tf.lite.Optimize.DEFAULT],
         representative_dataset=lambda: [[np.linspace(-1, 2, 4096, dtype="float32")[None]]],
     )
-    first = litert.operators(model)[0]
+    first = tflite_file.read_tflite(model).operators[0]
     assert first.name == "QUANTIZE"
     scale, zero_point = first.outputs[0].scales[0], first.outputs[0].zero_points[0]
     codes = quant.quantize(x, scale, zero_point)
@@ -264,7 +258,7 @@ def test_keep_all_keeps_what_lies_between(files, pictures) -> None:
 
 
 def test_operators_of_float32_hold_the_weights_themselves(files) -> None:
-    operators = litert.operators(files["float32"])
+    operators = tflite_file.read_tflite(files["float32"]).operators
     assert [o.name for o in operators] == [
         "CONV_2D", "MAX_POOL_2D", "SHAPE", "STRIDED_SLICE", "PACK", "RESHAPE",
         "FULLY_CONNECTED", "FULLY_CONNECTED",
@@ -279,7 +273,7 @@ def test_operators_of_float32_hold_the_weights_themselves(files) -> None:
 
 
 def test_operators_of_int8_hold_the_weights_within_half_a_scale(files) -> None:
-    last = litert.operators(files["int8"])[-1]
+    last = tflite_file.read_tflite(files["int8"]).operators[-1]
     _, kernel, bias = last.inputs
     weights = safetensors.numpy.load(data.read(SEED_CNN_WEIGHTS))["scores/kernel"].T
     assert kernel.values.shape == weights.shape and kernel.scales.shape == (10,)
@@ -290,12 +284,12 @@ def test_operators_of_int8_hold_the_weights_within_half_a_scale(files) -> None:
 
 
 def test_float16_undoes_its_weights_first(files) -> None:
-    names = [o.name for o in litert.operators(files["float16"])]
+    names = [o.name for o in tflite_file.read_tflite(files["float16"]).operators]
     assert names[:6] == ["DEQUANTIZE"] * 6 and names.count("DEQUANTIZE") == 6
 
 
 def test_operators_print_in_one_line(files) -> None:
-    operators = litert.operators(files["int8"])
+    operators = tflite_file.read_tflite(files["int8"]).operators
     assert str(operators[0]) == (
         "CONV_2D         int8 1×28×28×1, constant int8 32×3×3×1, constant int32 32 "
         "→ int8 1×26×26×32"
@@ -328,6 +322,55 @@ def test_bad_calibration_set_is_refused(trained, bad, message) -> None:
 def test_calibration_set_for_another_mode_is_refused(trained, calibration, mode) -> None:
     with pytest.raises(ValueError, match=f'only the mode "int8" takes a calibration.*"{mode}"'):
         litert.convert(trained, mode, calibration)
+
+
+def two_inputs():
+    import keras
+
+    sides = [keras.Input((4,)), keras.Input((3,))]
+    return keras.Model(sides, keras.layers.Concatenate()(sides))
+
+
+def a_class_of_ones_own():
+    import keras
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    model(np.zeros((1, 4), np.float32))
+    return model
+
+
+def not_built():
+    import keras
+
+    return keras.Sequential([keras.layers.Dense(3)])
+
+
+def open_size():
+    import keras
+
+    return keras.Sequential([keras.Input((None, 8, 1)), keras.layers.GlobalAveragePooling2D()])
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (two_inputs, "expected a model with one input, got 2"),
+        (a_class_of_ones_own, r"Own does not know the shape of its input.*keras\.Input"),
+        (not_built, r"Sequential does not know the shape of its input.*keras\.Input"),
+        (open_size, r"an input of a fixed shape, got \(open, 8, 1\)"),
+    ],
+)
+def test_models_that_int8_cannot_take_are_refused_by_what_is_wrong(model, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        litert.convert(model(), "int8", np.ones((4, 8, 8, 1), np.float32))
 
 
 def test_unknown_mode_lists_the_modes(trained) -> None:
@@ -395,7 +438,7 @@ def test_other_file_is_named(tmp_path) -> None:
     path = tmp_path / "notes.tflite"
     path.write_text("nothing of the kind")
     with pytest.raises(litert.ModelError, match=r"notes\.tflite: not a TFLite model"):
-        litert.operators(path)
+        tflite_file.read_tflite(path)
 
 
 def test_missing_file_is_named(tmp_path) -> None:
@@ -417,8 +460,8 @@ def test_several_inputs_are_refused() -> None:
     model = tensorflow_file([(1, 3), (1, 3)], lambda a, b: a + b)
     with pytest.raises(litert.ModelError, match="one input and one output, got 2 and 1"):
         litert.Runner(model)
-    assert [o.name for o in litert.operators(model)] == ["ADD"]
-    assert all(t.values is None for t in litert.operators(model)[0].inputs)
+    assert [o.name for o in tflite_file.read_tflite(model).operators] == ["ADD"]
+    assert all(t.values is None for t in tflite_file.read_tflite(model).operators[0].inputs)
 
 
 def test_other_types_at_the_ends_are_refused() -> None:
@@ -445,11 +488,11 @@ def test_model_of_one_batch_size_says_so_and_goes_on_with_it() -> None:
 TRUNCATIONS = """
 import sys
 from edge_course import data
-from edge_course.runtimes import litert
+from edge_course.runtimes import litert, tflite_file
 content = data.read("seed_cnn_int8.tflite")
 lengths = [8, 9, 12, 16, 64, *range(100, len(content), len(content) // 60), len(content) - 1]
 for length in lengths:
-    for load in (litert.Runner, litert.operators):
+    for load in (litert.Runner, tflite_file.read_tflite):
         try:
             load(content[:length])
         except litert.ModelError as error:
@@ -488,6 +531,6 @@ def test_altered_shape_is_refused_when_it_runs(files, pictures) -> None:
 def test_name_that_is_no_text_is_refused(files) -> None:
     altered = files["int8"].replace(b"serving_default", b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8default")
     assert altered != files["int8"]
-    for load in (litert.Runner, litert.operators):
-        with pytest.raises(litert.ModelError, match="these bytes: LiteRT cannot"):
+    for load in (litert.Runner, tflite_file.read_tflite):
+        with pytest.raises(litert.ModelError, match=r"these bytes: LiteRT.* cannot"):
             load(altered)

@@ -7,13 +7,29 @@ Every activation is an output of the graph: what a delegate computes inside can 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-TYPES = {name: getattr(schema.TensorType, name.upper()) for name in ("int8", "int32", "float32")}
+NUMBERS = ("int8", "uint8", "int16", "int32", "float32")
+TYPES = {name: getattr(schema.TensorType, name.upper()) for name in NUMBERS}
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
+
+
+def packed(model: schema.ModelT) -> bytes:
+    """The content of a file."""
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def changed(content: bytes, change: Callable[[schema.ModelT], None]) -> bytes:
+    """A file with something in it changed."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    change(model)
+    return packed(model)
 
 
 class Network:
@@ -72,8 +88,9 @@ class Network:
 
     def operator(self, name: str, inputs: list[int], output: int, **options: object) -> None:
         code = schema.OperatorCodeT()
-        code.builtinCode = getattr(schema.BuiltinOperator, name)
-        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        number = getattr(schema.BuiltinOperator, name)
+        code.builtinCode = number
+        code.deprecatedBuiltinCode = min(number, 127)  # what has no place in a byte
         self.model.operatorCodes.append(code)
         operator = schema.OperatorT()
         operator.opcodeIndex = len(self.model.operatorCodes) - 1
@@ -88,13 +105,14 @@ class Network:
         self.graph.operators.append(operator)
         self.x = output
 
-    def content(self, every_output: bool = True) -> bytes:
+    def content(self, every_output: bool = True, before_2_4: bool = False) -> bytes:
+        """The file; as before TensorFlow 2.4, when each operator's code had one byte."""
+        for code in self.model.operatorCodes if before_2_4 else ():
+            code.builtinCode = 0
         outputs = [operator.outputs[0] for operator in self.graph.operators]
         self.graph.inputs = [self.input]
         self.graph.outputs = outputs if every_output else outputs[-1:]
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(self.model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return packed(self.model)
 
 
 def _windows(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
@@ -199,9 +217,8 @@ def arithmetic(net: Network) -> None:
     """The newest activation and an older one of its shape, itself, or a constant."""
     r, x = net.random, net.x
     if r.random() < 0.5:
-        shape = (
-            net.shape(x) if r.random() < 0.5 else (1,) * (len(net.shape(x)) - 1) + net.shape(x)[-1:]
-        )
+        shape = (1, *net.shape(x)[1:])
+        shape = shape if r.random() < 0.5 else (1,) * (len(shape) - 1) + shape[-1:]
         other = net.constant(
             r.integers(-128, 128, shape).astype(np.int8), [net.scale()], [net.zero_point()]
         )
@@ -209,27 +226,123 @@ def arithmetic(net: Network) -> None:
         made = [net.input, *(o.outputs[0] for o in net.graph.operators)]
         other = int(r.choice([i for i in made if net.shape(i) == net.shape(x)]))
     a, b = net.step(x), net.step(other)
-    if r.random() < 0.5:
-        scale = _out_scale(net, 70 * max(a, b))
-        out = net.activation(net.shape(x), scale, net.zero_point())
-        net.operator("ADD", [x, other], out, kind="AddOptions", fusedActivationFunction=_fused(net))
-    else:
-        out = net.activation(net.shape(x), _out_scale(net, 4900 * a * b), net.zero_point())
-        net.operator("MUL", [x, other], out, kind="MulOptions", fusedActivationFunction=_fused(net))
+    name = str(r.choice(["ADD", "SUB", "MUL"]))
+    typical = 4900 * a * b if name == "MUL" else 70 * max(a, b)
+    out = net.activation(net.shape(x), _out_scale(net, typical), net.zero_point())
+    inputs = [x, other] if r.random() < 0.5 or name != "SUB" else [other, x]
+    kind = f"{name.capitalize()}Options"
+    net.operator(name, inputs, out, kind=kind, fusedActivationFunction=_fused(net))
 
 
 def move(net: Network) -> None:
-    """Codes that only change their place: concatenation, padding."""
-    shape, r = net.shape(net.x), net.random
-    if r.random() < 0.5 and shape[-1] < 30:
+    """Codes that only change their place."""
+    moves = [concatenation, pad, transpose, gather, strided_slice, pack, expand_and_squeeze]
+    moves[int(net.random.integers(len(moves)))](net)
+
+
+def concatenation(net: Network) -> None:
+    shape = net.shape(net.x)
+    if shape[-1] < 30:
         axis = len(shape) - 1
         out = net.like((*shape[:-1], 2 * shape[-1]))
         inputs = [net.x, net.x]
         net.operator("CONCATENATION", inputs, out, kind="ConcatenationOptions", axis=axis)
-    elif len(shape) == 4:
-        border = np.array([[0, 0], *r.integers(0, 3, (2, 2)), [0, 0]], np.int32)
+
+
+def pad(net: Network) -> None:
+    shape = net.shape(net.x)
+    if len(shape) == 4:
+        border = np.array([[0, 0], *net.random.integers(0, 3, (2, 2)), [0, 0]], np.int32)
         out = net.like(tuple(int(s + b.sum()) for s, b in zip(shape, border, strict=True)))
         net.operator("PAD", [net.x, net.constant(border)], out, kind="PadOptions")
+
+
+def transpose(net: Network) -> None:
+    shape = net.shape(net.x)
+    order = [0, *(1 + net.random.permutation(len(shape) - 1))]
+    out = net.like(tuple(shape[axis] for axis in order))
+    order = net.constant(np.array(order, np.int32))
+    net.operator("TRANSPOSE", [net.x, order], out, kind="TransposeOptions")
+
+
+def gather(net: Network) -> None:
+    r, shape = net.random, net.shape(net.x)
+    axis = int(r.integers(1, len(shape)))
+    indices = r.integers(0, shape[axis], r.integers(1, 6)).astype(np.int32)
+    out = net.like((*shape[:axis], len(indices), *shape[axis + 1 :]))
+    inputs = [net.x, net.constant(indices)]
+    net.operator("GATHER", inputs, out, kind="GatherOptions", axis=axis)
+
+
+def strided_slice(net: Network) -> None:
+    r, shape = net.random, net.shape(net.x)
+    taken = [slice(0, shape[0], 1)]
+    for size in shape[1:]:
+        first = int(r.integers(size))
+        if r.random() < 0.2:
+            taken.append(slice(first, -size - 1, -1))  # backwards, to the very beginning
+        else:
+            taken.append(slice(first, int(r.integers(first, size)) + 1, int(r.integers(1, 4))))
+    masks = [1 | int(r.integers(2 ** len(shape))) for _ in range(2)]
+    seen = [
+        slice(
+            None if masks[0] >> axis & 1 else s.start,
+            None if masks[1] >> axis & 1 else s.stop,
+            s.step,
+        )
+        for axis, s in enumerate(taken)
+    ]
+    sizes = [len(range(size)[s]) for size, s in zip(shape, seen, strict=True)]
+    if min(sizes):
+        settings = zip(*((s.start, s.stop, s.step) for s in taken), strict=True)
+        inputs = [net.x, *(net.constant(np.array(v, np.int32)) for v in settings)]
+        masks = dict(zip(("beginMask", "endMask"), masks, strict=True))
+        out = net.like(tuple(sizes))
+        net.operator("STRIDED_SLICE", inputs, out, kind="StridedSliceOptions", **masks)
+
+
+def pack(net: Network) -> None:
+    """Two of the same beside each other, and the first of them out again."""
+    shape = net.shape(net.x)
+    axis = int(net.random.integers(1, len(shape) + 1))
+    out = net.like((*shape[:axis], 2, *shape[axis:]))
+    net.operator("PACK", [net.x, net.x], out, kind="PackOptions", axis=axis, valuesCount=2)
+    settings = [np.zeros(len(shape) + 1), np.ones(len(shape) + 1), np.ones(len(shape) + 1)]
+    inputs = [net.x, *(net.constant(v.astype(np.int32)) for v in settings)]
+    rest = ~(1 << axis) & (2 ** (len(shape) + 1) - 1)
+    masks = {"beginMask": rest, "endMask": rest, "shrinkAxisMask": 1 << axis}
+    net.operator("STRIDED_SLICE", inputs, net.like(shape), kind="StridedSliceOptions", **masks)
+
+
+def expand_and_squeeze(net: Network) -> None:
+    shape = net.shape(net.x)
+    axis = int(net.random.integers(1, len(shape) + 1))
+    out = net.like((*shape[:axis], 1, *shape[axis:]))
+    axis_tensor = net.constant(np.array(axis, np.int32))
+    net.operator("EXPAND_DIMS", [net.x, axis_tensor], out, kind="ExpandDimsOptions")
+    out = net.like(shape)
+    net.operator("SQUEEZE", [net.x], out, kind="SqueezeOptions", squeezeDims=[axis])
+
+
+def blocks(net: Network) -> None:
+    """To small pictures, a convolution of them, and back to large ones."""
+    shape, r = net.shape(net.x), net.random
+    if len(shape) != 4 or shape[0] != 1:
+        return
+    block = r.integers(1, 4, 2)
+    before = r.integers(0, 3, 2)
+    after = before + (-(shape[1:3] + 2 * before) % block)
+    border = np.stack([before, after], 1).astype(np.int32)
+    sizes = (shape[1:3] + before + after) // block
+    inputs = [net.x, net.constant(block.astype(np.int32)), net.constant(border)]
+    out = net.like((int(block.prod()), *map(int, sizes), shape[3]))
+    net.operator("SPACE_TO_BATCH_ND", inputs, out, kind="SpaceToBatchNDOptions")
+    conv(net)
+    sizes = np.array(net.shape(net.x)[1:3]) * block
+    crops = np.array([[0, int(r.integers(2)) if size > 1 else 0] for size in sizes], np.int32)
+    inputs = [net.x, inputs[1], net.constant(crops)]
+    out = net.like((1, *map(int, sizes - crops.sum(1)), net.shape(net.x)[3]))
+    net.operator("BATCH_TO_SPACE_ND", inputs, out, kind="BatchToSpaceNDOptions")
 
 
 def rescale(net: Network) -> None:
@@ -237,6 +350,28 @@ def rescale(net: Network) -> None:
     scale = _out_scale(net, 50 * net.step(net.x))
     out = net.activation(net.shape(net.x), scale, net.zero_point())
     net.operator("QUANTIZE", [net.x], out, kind="QuantizeOptions")
+
+
+def activation(net: Network) -> None:
+    """A function of one code, with a scale of its own."""
+    name = str(net.random.choice(["RELU", "RELU6", "LEAKY_RELU", "HARD_SWISH", "LOGISTIC", "TANH"]))
+    {"LOGISTIC": sigmoid, "TANH": tanh}.get(name, lambda net: _rectified(net, name))(net)
+
+
+def _rectified(net: Network, name: str) -> None:
+    scale = _out_scale(net, 50 * net.step(net.x))
+    if name == "HARD_SWISH":
+        scale = max(scale, net.step(net.x) / 127)  # the runtime refuses finer ones
+    out = net.activation(net.shape(net.x), scale, net.zero_point())
+    settings = {
+        "LEAKY_RELU": {"kind": "LeakyReluOptions", "alpha": float(net.random.uniform(-0.3, 1.2))},
+        "HARD_SWISH": {"kind": "HardSwishOptions"},
+    }
+    net.operator(name, [net.x], out, **settings.get(name, {}))
+
+
+def tanh(net: Network) -> None:
+    net.operator("TANH", [net.x], net.activation(net.shape(net.x), 1 / 128, 0))
 
 
 def sigmoid(net: Network) -> None:
@@ -247,7 +382,7 @@ def head(net: Network) -> None:
     """From a picture to a row of numbers, and a dense layer or softmax behind it."""
     n, *_, c = net.shape(net.x)
     r = net.random
-    if r.random() < 0.5:
+    if len(net.shape(net.x)) == 4 and r.random() < 0.5:
         keep = bool(r.random() < 0.5)
         axes = net.constant(np.array([1, 2], np.int32))
         scale = _out_scale(net, 30 * net.step(net.x))
@@ -274,7 +409,18 @@ def network(seed: int, *, every_output: bool = True) -> bytes:
     """Return the content of a random file; the same for the same seed."""
     random = np.random.default_rng(seed)
     net = Network(random, (1, *map(int, random.integers(4, 13, 2)), int(random.integers(1, 9))))
-    steps = [conv, conv, conv, pool, arithmetic, arithmetic, move, rescale, sigmoid]
+    steps = [
+        conv,
+        pool,
+        arithmetic,
+        arithmetic,
+        move,
+        move,
+        rescale,
+        activation,
+        activation,
+        blocks,
+    ]
     for step in random.choice(np.array(steps), random.integers(1, 7)):
         step(net)
     head(net)
