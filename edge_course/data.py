@@ -31,6 +31,15 @@ class DataError(Exception):
     """A data file is missing or is not the one the course was made with."""
 
 
+class FileContent(bytes):
+    """The content of a file, which knows what the file is called: errors can name it."""
+
+    def __new__(cls, content: bytes, name: str = "these bytes"):
+        made = super().__new__(cls, content)
+        made.name = name
+        return made
+
+
 def manifest() -> dict[str, dict]:
     """Return name → {"bytes", "sha256", "recipe"} of every file in ``data/``.
 
@@ -79,8 +88,8 @@ def _repair(name: str) -> str:
     )
 
 
-def read(name: str) -> bytes:
-    """Return the content of a file in ``data/`` after checking its hash.
+def read(name: str) -> FileContent:
+    """Return the content of a file in ``data/``, which knows its name, after checking its hash.
 
     Raises
     ------
@@ -101,7 +110,7 @@ def read(name: str) -> bytes:
         raise DataError(
             f"data/{name} is missing: expected sha256 {expected}, found no file; {_repair(name)}"
         ) from None
-    return _checked(name, content, files[name])
+    return FileContent(_checked(name, content, files[name]), f"data/{name}")
 
 
 def npz(arrays: dict[str, np.ndarray]) -> bytes:

@@ -44,7 +44,7 @@ class OnnxNode:
     """
 
     def __init__(self, proto: onnx.NodeProto, index: int, values: dict, flattened: dict):
-        self.operator = ort.operator_name(proto)
+        self.operator = ort.node_operator(proto)
         self.name = proto.name or f"{proto.op_type}_{index}"
         self.output = next(iter(proto.output), "")
         self.flattened = flattened

@@ -8,7 +8,6 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,17 +15,16 @@ import numpy as np
 
 from edge_course.runtimes import model_files
 from edge_course.runtimes.model_files import ModelError, checked_inputs
+from edge_course.runtimes.onnx_files import onnx_errors_explained, read_proto
 
 if TYPE_CHECKING:
     import onnx
     import torch
 
-MODES = ("dynamic", "int8")
+QUANTIZATION_MODES = ("dynamic", "int8")
 INPUT, OUTPUT = "image", "scores"
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
 
-# The exception classes of ONNX and of ONNX Runtime have no common base.
-explained = partial(model_files.explained, errors=(Exception,))
 
 
 def export(model: torch.nn.Module, shape: tuple[int, ...] = (1, 28, 28)) -> bytes:
@@ -129,41 +127,6 @@ def _without_notes(proto: onnx.ModelProto) -> onnx.ModelProto:
     return proto
 
 
-def read_proto(model: bytes | str | os.PathLike) -> onnx.ModelProto:
-    """Return the message that an ONNX file holds, all its weights in it.
-
-    Parameters
-    ----------
-    model : the content of an ``.onnx`` file, or its path.
-
-    Raises
-    ------
-    ModelError
-        If it is not an ONNX model, or keeps weights in another file.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
-    """
-    import onnx
-
-    name = model_files.name(model)
-    content = model_files.content(model)
-    with explained(name, "read", runtime="ONNX"):
-        proto = onnx.load_from_string(content)
-    # An empty message is valid, and text can be one by chance.
-    if not proto.graph.node or not proto.opset_import:
-        raise ModelError(
-            f"{name}: not an ONNX model: it holds no graph or no operator set; "
-            "is it empty, cut short, or of another format?"
-        )
-    arrays = [a.t for node in proto.graph.node for a in node.attribute]
-    if any(w.data_location == w.EXTERNAL for w in [*proto.graph.initializer, *arrays]):
-        raise ModelError(
-            f"{name}: keeps its weights in another file; save it as one file "
-            "(onnx.save(model, path, save_as_external_data=False))"
-        )
-    return proto
-
-
 def quantize_model(
     model: bytes | str | os.PathLike, mode: str, calibration: np.ndarray | None = None
 ) -> bytes:
@@ -197,8 +160,8 @@ def quantize_model(
 
     Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
-    if mode not in MODES:
-        raise ValueError(f"expected one of the modes {', '.join(MODES)}, got {mode!r}")
+    if mode not in QUANTIZATION_MODES:
+        raise ValueError(f"expected one of the modes {', '.join(QUANTIZATION_MODES)}, got {mode!r}")
     name = model_files.name(model)
     proto = _without_notes(read_proto(model))
     if any(node.op_type in _QUANTIZED for node in proto.graph.node):
@@ -217,7 +180,7 @@ def quantize_model(
     # ONNX Runtime's quantizer reads and writes files.
     with (
         tempfile.TemporaryDirectory() as folder,
-        explained(name, "quantize", runtime="ONNX Runtime"),
+        onnx_errors_explained(name, "quantize", runtime="ONNX Runtime"),
     ):
         given, prepared, made = (
             str(Path(folder, f"{step}.onnx")) for step in ("given", "prepared", "quantized")

@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edge_course.runtimes import model_files, onnx_conversion
+from edge_course.runtimes import model_files
 from edge_course.runtimes.batches import BatchRunner
 from edge_course.runtimes.model_files import ModelError, checked_inputs, checked_threads
-from edge_course.runtimes.onnx_conversion import MODES, export, quantize_model, read_proto
+from edge_course.runtimes.onnx_conversion import export, quantize_model
+from edge_course.runtimes.onnx_files import onnx_content, onnx_errors_explained, read_proto
 
 if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
 __all__ = [
-    "LEVELS", "MODES", "ModelError", "Operator", "Runner", "Tensor", "export", "operator_name",
+    "LEVELS", "ModelError", "OnnxOperator", "OnnxTensor", "Runner", "export", "node_operator",
     "operators", "optimize_model", "quantize_model", "read_proto", "session",
 ]  # fmt: skip
 
 LEVELS = ("none", "basic", "extended", "all")
-_explained = partial(onnx_conversion.explained, runtime="ONNX Runtime")
+_explained = partial(onnx_errors_explained, runtime="ONNX Runtime")
 
 
 def session(
@@ -78,8 +79,8 @@ def session(
     if profile_as is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_as)
-    content = model_files.content(model)
-    with _explained(model_files.name(model), "load"):
+    content = onnx_content(model)
+    with _explained(content.name, "load"):
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
@@ -139,12 +140,19 @@ class Runner(BatchRunner):
         Raises
         ------
         ValueError
-            If the dtype or the shape is another one, or there is NaN or infinity.
+            If the dtype, the shape or a fixed batch is another one, or there is NaN or infinity.
         ModelError
-            If the runtime cannot run the model on so many inputs.
+            If the runtime cannot run the model on these inputs.
         """
         x = checked_inputs(x, self.input_shape, "input")
-        with _explained(self._name, f"run {len(x)} inputs through"):
+        batch = self._input.shape[0]
+        if isinstance(batch, int) and len(x) != batch:
+            raise ValueError(
+                f"{self._name}: takes exactly {batch} inputs at once, got {len(x)}: its batch is "
+                f"fixed; give it {batch} at a time, or export it with an open batch"
+            )
+        advice = "do its operators fit inputs of this shape?"
+        with _explained(self._name, f"run {len(x)} inputs through", advice=advice):
             return self._session.run(None, {self._input.name: x})[0]
 
     def invoker(self, x: np.ndarray) -> Callable[[], None]:
@@ -181,7 +189,7 @@ def optimize_model(model: bytes | str | os.PathLike, level: str) -> bytes:
         return path.read_bytes()
 
 
-class Tensor(NamedTuple):
+class OnnxTensor(NamedTuple):
     """One tensor in an ONNX graph.
 
     Attributes
@@ -204,7 +212,7 @@ class Tensor(NamedTuple):
         return f"{kind}{self.dtype} {'×'.join(map(str, self.shape)) or 'number'}"
 
 
-class Operator(NamedTuple):
+class OnnxOperator(NamedTuple):
     """One operator in an ONNX graph with the tensors it reads and writes.
 
     Attributes
@@ -214,15 +222,15 @@ class Operator(NamedTuple):
     """
 
     name: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[OnnxTensor, ...]
+    outputs: tuple[OnnxTensor, ...]
 
     def __str__(self) -> str:
         inputs, outputs = (", ".join(map(str, side)) for side in (self.inputs, self.outputs))
         return f"{self.name:<23} {inputs} → {outputs}"
 
 
-def operators(model: bytes | str | os.PathLike) -> list[Operator]:
+def operators(model: bytes | str | os.PathLike) -> list[OnnxOperator]:
     """Return the operators of an ONNX graph in the order in which they stand in the file.
 
     Parameters
@@ -246,14 +254,14 @@ def operators(model: bytes | str | os.PathLike) -> list[Operator]:
         tensors |= {t.name: t for t in map(_activation, graph.output)}
         tensors |= {t.name: t for t in map(_weight, graph.initializer)}
 
-        def known(names: list[str]) -> tuple[Tensor, ...]:
+        def known(names: list[str]) -> tuple[OnnxTensor, ...]:
             # No name stands for an input left out.
-            return tuple(tensors.get(n, Tensor(n, "", None, None)) for n in names if n)
+            return tuple(tensors.get(n, OnnxTensor(n, "", None, None)) for n in names if n)
 
-        return [Operator(operator_name(n), known(n.input), known(n.output)) for n in graph.node]
+        return [OnnxOperator(node_operator(n), known(n.input), known(n.output)) for n in graph.node]
 
 
-def operator_name(node: onnx.NodeProto) -> str:
+def node_operator(node: onnx.NodeProto) -> str:
     """Return a node's operator, with its domain if it is not one of ONNX itself.
 
     Taught in: notebooks/04_pytorch_to_onnx.ipynb
@@ -261,21 +269,21 @@ def operator_name(node: onnx.NodeProto) -> str:
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 
-def _activation(value: onnx.ValueInfoProto) -> Tensor:
+def _activation(value: onnx.ValueInfoProto) -> OnnxTensor:
     import onnx
 
     tensor = value.type.tensor_type
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name if tensor.elem_type else ""
     if not tensor.HasField("shape"):
-        return Tensor(value.name, dtype, None, None)
+        return OnnxTensor(value.name, dtype, None, None)
     shape = (
         d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim
     )
-    return Tensor(value.name, dtype, tuple(shape), None)
+    return OnnxTensor(value.name, dtype, tuple(shape), None)
 
 
-def _weight(weight: onnx.TensorProto) -> Tensor:
+def _weight(weight: onnx.TensorProto) -> OnnxTensor:
     import onnx
 
     values = onnx.numpy_helper.to_array(weight)
-    return Tensor(weight.name, values.dtype.name, values.shape, values)
+    return OnnxTensor(weight.name, values.dtype.name, values.shape, values)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edge_course.runtimes import model_files, onnx_conversion, ort
+from edge_course.runtimes import model_files, ort
 from edge_course.runtimes.model_files import ModelError
+from edge_course.runtimes.onnx_files import onnx_errors_explained, read_proto
 
 if TYPE_CHECKING:
     import onnx
 
 # Bytes of a number on the wire. Only floating-point numbers are converted.
 WIRE_BYTES = {"float32": 4, "float16": 2, "int8": 1}
-_explained = partial(onnx_conversion.explained, runtime="ONNX")
+_explained = partial(onnx_errors_explained, runtime="ONNX")
 
 
 class Tensor(NamedTuple):
@@ -124,7 +125,7 @@ def read_graph(model: bytes | str | os.PathLike) -> Network:
     import onnx
 
     name = model_files.name(model)
-    proto = onnx_conversion.read_proto(model)
+    proto = read_proto(model)
     with _explained(name, "check"):
         onnx.checker.check_model(proto)
         graph = onnx.shape_inference.infer_shapes(proto, strict_mode=True).graph
@@ -138,7 +139,7 @@ def read_graph(model: bytes | str | os.PathLike) -> Network:
         if node.output[0] not in constant:
             reads = dict.fromkeys(t for t in node.input if t and t not in constant)
             writes = tuple(t for t in node.output if t)
-            kind = ort.operator_name(node)
+            kind = ort.node_operator(node)
             operators.append(Operator(node.name or writes[0], kind, tuple(reads), writes))
     inputs = tuple(value.name for value in graph.input if value.name not in constant)
     outputs = tuple(value.name for value in graph.output)
