@@ -35,6 +35,7 @@ class FileContent(bytes):
     """The content of a file, which knows what the file is called: errors can name it."""
 
     def __new__(cls, content: bytes, name: str = "these bytes"):
+        """Return the content with its name, "these bytes" if it has none."""
         made = super().__new__(cls, content)
         made.name = name
         return made

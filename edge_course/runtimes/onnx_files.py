@@ -64,6 +64,26 @@ def onnx_content(model: bytes | str | os.PathLike) -> FileContent:
         return FileContent(proto.SerializeToString(deterministic=True), name)
 
 
+def draws_random_numbers(node: onnx.NodeProto) -> bool:
+    """Tell whether an operator gives other numbers on every run."""
+    return node.op_type.startswith("Random") or node.op_type in ("Bernoulli", "Multinomial")
+
+
+def without_notes(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model without what only its exporter needs; a third of a small file is that."""
+    graph = proto.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input,
+                 *graph.output):  # fmt: skip
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    # Shapes of weights are in the weights; said twice, they contradict a weight transposed later.
+    weights = {weight.name for weight in graph.initializer}
+    kept = [value for value in graph.value_info if value.name not in weights]
+    del graph.value_info[:]
+    graph.value_info.extend(kept)
+    return proto
+
+
 def _read(model: bytes | str | os.PathLike) -> tuple[onnx.ModelProto, bool]:
     """Return the whole message, and whether the file held all of it."""
     import onnx

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_course.runtimes import model_files, ort
 from edge_course.runtimes.model_files import ModelError
-from edge_course.runtimes.onnx_files import onnx_errors_explained, read_proto
+from edge_course.runtimes.onnx_files import draws_random_numbers, onnx_errors_explained, read_proto
 
 if TYPE_CHECKING:
     import onnx
@@ -168,14 +168,13 @@ def constants(graph: onnx.GraphProto) -> set[str]:
 
     Taught in: notebooks/14_split_by_layers.ipynb
     """
-    found = {weight.name for weight in graph.initializer}
-    found |= {weight.values.name for weight in graph.sparse_initializer}
+    names = {weight.name for weight in graph.initializer}
+    names |= {weight.values.name for weight in graph.sparse_initializer}
     for node in graph.node:
-        read = [t for t in node.input if t]
-        random = node.op_type.startswith("Random") or node.op_type in ("Bernoulli", "Multinomial")
-        if not random and all(t in found for t in read):
-            found |= {t for t in node.output if t}
-    return found
+        read = {t for t in node.input if t}
+        if read <= names and not draws_random_numbers(node):
+            names |= {t for t in node.output if t}
+    return names
 
 
 def _tensor(model: str, name: str, value: onnx.ValueInfoProto | None) -> Tensor:
