@@ -65,20 +65,41 @@ def manifest() -> dict[str, dict]:
     return files
 
 
+def file_state(content: bytes, size: int, sha256: str) -> str:
+    """Return what happened to a file on its way.
+
+    Parameters
+    ----------
+    content : what arrived.
+    size : bytes that were sent.
+    sha256 : SHA-256 of what was sent, 64 hexadecimal digits.
+
+    Returns
+    -------
+    str
+        "intact"; else "truncated" if it is too short, "too long", or "altered".
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    if len(content) != size:
+        return "truncated" if len(content) < size else "too long"
+    return "intact" if hashlib.sha256(content).hexdigest() == sha256.lower() else "altered"
+
+
 def _checked(name: str, content: bytes, entry: dict) -> bytes:
     """Return the content if it is what the manifest says; else raise a DataError."""
-    sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 == entry["sha256"]:
+    size, expected_size, expected = len(content), entry["bytes"], entry["sha256"]
+    what = {
+        "truncated": f"is truncated or of another version ({size:,} of {expected_size:,} bytes)",
+        "too long": f"is of another version ({size:,} bytes, expected {expected_size:,})",
+        "altered": "was altered",
+    }
+    state = file_state(content, expected_size, expected)
+    if state == "intact":
         return content
-    size, expected_size = len(content), entry["bytes"]
-    if size < expected_size:
-        what = f"is truncated or of another version ({size:,} of {expected_size:,} bytes)"
-    elif size > expected_size:
-        what = f"is of another version ({size:,} bytes, expected {expected_size:,})"
-    else:
-        what = "was altered"
+    actual = hashlib.sha256(content).hexdigest()
     raise DataError(
-        f"data/{name} {what}: expected sha256 {entry['sha256']}, found {sha256}; {_repair(name)}"
+        f"data/{name} {what[state]}: expected sha256 {expected}, found {actual}; {_repair(name)}"
     )
 
 

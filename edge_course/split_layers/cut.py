@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edge_course.runtimes.model_files import ModelError
 from edge_course.runtimes.onnx_files import read_proto
-from edge_course.split_layers.graph import Network, Operator, constants, read_graph
+from edge_course.split_layers.graph import Network, Vertex, constants, read_graph
 
 if TYPE_CHECKING:
     import onnx
@@ -191,7 +191,7 @@ def cut_model(model: bytes | str | os.PathLike, head: Collection[int]) -> Parts:
     for n, operator in enumerate(network.operators):
         (first if n in head else second).append(operator)
 
-    def part(operators: list[Operator], inputs: tuple[str, ...]) -> bytes | None:
+    def part(operators: list[Vertex], inputs: tuple[str, ...]) -> bytes | None:
         if not operators:
             return None
         written = {name for operator in operators for name in operator.writes}

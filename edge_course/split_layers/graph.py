@@ -21,7 +21,7 @@ WIRE_BYTES = {"float32": 4, "float16": 2, "int8": 1}
 _explained = partial(onnx_errors_explained, runtime="ONNX")
 
 
-class Tensor(NamedTuple):
+class Activation(NamedTuple):
     """What one operator hands to others, or the network's input.
 
     Attributes
@@ -56,7 +56,7 @@ class Tensor(NamedTuple):
         return self.numbers * (WIRE_BYTES[dtype] if own.kind == "f" else own.itemsize)
 
 
-class Operator(NamedTuple):
+class Vertex(NamedTuple):
     """One operator that computes something from the input.
 
     Attributes
@@ -82,8 +82,8 @@ class Network(NamedTuple):
     inputs, outputs : the names of the network's own.
     """
 
-    operators: tuple[Operator, ...]
-    tensors: dict[str, Tensor]
+    operators: tuple[Vertex, ...]
+    tensors: dict[str, Activation]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -140,7 +140,7 @@ def read_graph(model: bytes | str | os.PathLike) -> Network:
             reads = dict.fromkeys(t for t in node.input if t and t not in constant)
             writes = tuple(t for t in node.output if t)
             kind = ort.node_operator(node)
-            operators.append(Operator(node.name or writes[0], kind, tuple(reads), writes))
+            operators.append(Vertex(node.name or writes[0], kind, tuple(reads), writes))
     inputs = tuple(value.name for value in graph.input if value.name not in constant)
     outputs = tuple(value.name for value in graph.output)
     written = {t for operator in operators for t in operator.writes}
@@ -153,7 +153,7 @@ def read_graph(model: bytes | str | os.PathLike) -> Network:
     return Network(tuple(operators), tensors, inputs, outputs)
 
 
-def _needed(operators: list[Operator], outputs: tuple[str, ...]) -> list[Operator]:
+def _needed(operators: list[Vertex], outputs: tuple[str, ...]) -> list[Vertex]:
     """Return the operators without those that no output needs."""
     kept, needed = [], set(outputs)
     for operator in reversed(operators):
@@ -177,7 +177,7 @@ def constants(graph: onnx.GraphProto) -> set[str]:
     return names
 
 
-def _tensor(model: str, name: str, value: onnx.ValueInfoProto | None) -> Tensor:
+def _tensor(model: str, name: str, value: onnx.ValueInfoProto | None) -> Activation:
     import onnx
 
     kind = value.type.tensor_type if value is not None else None
@@ -192,4 +192,4 @@ def _tensor(model: str, name: str, value: onnx.ValueInfoProto | None) -> Tensor:
             "batch, the first size, is open: export the model with fixed sizes"
         )
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
-    return Tensor(name, dtype, tuple(sizes))
+    return Activation(name, dtype, tuple(sizes))

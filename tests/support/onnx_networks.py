@@ -112,7 +112,7 @@ def pool(r: random.Random, shape: list[int]) -> nn.Module:
         fitting = [(size + 2 * pad - k) % s == 0 for size, pad, k, s in zip(
             shape[2:], pads, sizes, stride if isinstance(stride, tuple) else (stride, stride),
             strict=True)]  # fmt: skip
-        return nn.MaxPool2d(kernel, stride, pads, ceil_mode=all(fitting))
+        return nn.MaxPool2d(kernel, stride, pads, ceil_mode=all(fitting) and not any(pads))
     if r.random() < 0.3:
         return nn.AvgPool2d(3, 1, 1, count_include_pad=False)  # as padding "same"
     return nn.AvgPool2d(kernel, stride, pads, count_include_pad=r.random() < 0.5)
