@@ -181,6 +181,8 @@ def _resize(node: OnnxNode) -> Any:
     height, width = before = x.shape[1:3]
     if sizes is not None and sizes.size:
         size = sizes[2:].tolist()
+        if sizes[0] not in (-1, x.shape[0]) or sizes[1] != x.shape[3]:
+            raise node.refusal(f"sizes are {sizes.tolist()}, only height and width can change")
     else:
         size = np.floor(np.multiply(before, scales[2:])).astype(int).tolist()
         if scales[:2].tolist() != [1, 1] or np.any(np.multiply(before, scales[2:]) != size):

@@ -4,6 +4,7 @@ The random networks come out of PyTorch in processes of their own; this one has 
 """
 
 import json
+import math
 import subprocess
 import sys
 from collections import Counter
@@ -14,7 +15,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_course.frameworks.onnx_node import TranslationError
+from edge_course.frameworks.onnx_node import OnnxNode, TranslationError
 from edge_course.frameworks.onnx_to_keras import translate
 from edge_course.frameworks.onnx_translations import TRANSLATIONS
 from edge_course.networks import layout
@@ -23,10 +24,9 @@ from tests.support.effort import effort
 
 ROOT = Path(__file__).resolve().parents[2]
 # Exporter, first seed, last seed + 1. Two of these run at a time.
-PARTS = effort(
-    [("captured", 1000, 1005), ("traced", 0, 40)],
-    [("captured", 1000, 1024), ("traced", 0, 100), ("traced", 100, 200), ("traced", 200, 300)],
-)
+QUICK = [("captured", 1000, 1005), ("traced", 0, 40)]
+FULL = [("captured", 1000, 1024), ("traced", 0, 100), ("traced", 100, 200), ("traced", 200, 300)]
+PARTS = effort(QUICK, FULL)
 NETWORKS = sum(stop - start for _, start, stop in PARTS)
 # What a translator has to know for the networks of this course and for many others.
 OPERATORS = {
@@ -51,14 +51,21 @@ def child(*arguments: object) -> str:
 # --- Random networks
 
 
+def exported(folder: Path, part: tuple[str, int, int]) -> list[Path]:
+    """The files of some random networks, written into a folder of their own."""
+    folder.mkdir()
+    child("-m", "tests.support.onnx_networks", folder, *part)
+    return sorted(folder.iterdir())
+
+
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory) -> list[dict]:
     """What `compare_networks` says of each random network."""
+    top = tmp_path_factory.mktemp("networks")
 
     def compared(part: tuple[str, int, int]) -> list[dict]:
-        folder = tmp_path_factory.mktemp(part[0])
-        child("-m", "tests.support.onnx_networks", folder, *part)
-        printed = child("-m", "tests.support.compare_networks", *sorted(folder.iterdir()))
+        files = exported(top / "_".join(map(str, part)), part)
+        printed = child("-m", "tests.support.compare_networks", *files)
         return [json.loads(line) for line in printed.splitlines()]
 
     with ThreadPoolExecutor(2) as pool:
@@ -87,6 +94,73 @@ def test_random_networks_have_every_kind_of_convolution(reports) -> None:
         "strides", "dilations", "pads", "SAME_UPPER",
     }  # fmt: skip
     assert min(kinds.values()) >= effort(2, 15)
+
+
+# What a translator can forget or confuse: operator, attribute or input, and how.
+FAULTS = [
+    *((o, "attribute", "pads", "reversed") for o in ("Conv", "ConvTranspose")),
+    *((o, "attribute", "pads", "dropped") for o in ("Conv", "MaxPool", "AveragePool")),
+    *((o, "attribute", "strides", "reversed") for o in ("Conv", "MaxPool", "ConvTranspose")),
+    *((o, "attribute", "strides", "dropped") for o in ("Conv", "AveragePool", "ConvTranspose")),
+    ("MaxPool", "attribute", "kernel_shape", "reversed"),
+    ("Conv", "attribute", "dilations", "reversed"), ("Conv", "attribute", "dilations", "dropped"),
+    ("Conv", "attribute", "group", "dropped"), ("Conv", "attribute", "auto_pad", "dropped"),
+    ("ConvTranspose", "attribute", "output_padding", "dropped"),
+    ("AveragePool", "attribute", "count_include_pad", "dropped"),
+    ("BatchNormalization", "attribute", "epsilon", "dropped"),
+    ("Gemm", "attribute", "transB", "dropped"), ("Softmax", "attribute", "axis", "dropped"),
+    *((o, "attribute", "alpha", "dropped") for o in ("HardSigmoid", "LeakyRelu")),
+    ("Gelu", "attribute", "approximate", "dropped"), ("Pad", "attribute", "mode", "dropped"),
+    ("Resize", "attribute", "mode", "dropped"), ("Transpose", "attribute", "perm", "dropped"),
+    ("ReduceMean", "attribute", "keepdims", "dropped"),
+    *((o, "input", 2, "dropped") for o in ("Conv", "Gemm", "Clip", "Pad")),
+    ("Clip", "input", 1, "dropped"), ("Sub", "input", 0, "swapped"), ("Div", "input", 0, "swapped"),
+    ("Concat", "input", 0, "swapped"), ("BatchNormalization", "input", 1, "swapped"),
+]  # fmt: skip
+
+
+def seed_fault(monkeypatch, operator: str, kind: str, what, how: str) -> None:
+    """Let the translation of an operator see something else than the node has."""
+    attribute, value = OnnxNode.attribute, OnnxNode.value
+
+    def wrong_attribute(node, name, default=None):
+        given = attribute(node, name, default)
+        if (node.operator, "attribute", name) != (operator, kind, what):
+            return given
+        return default if how == "dropped" else given[::-1]
+
+    def wrong_value(node, i):
+        if (node.operator, "input") != (operator, kind):
+            return value(node, i)
+        if how == "swapped":
+            return value(node, {what: what + 1, what + 1: what}.get(i, i))
+        return None if (value(node, i) is not None and i == what) else value(node, i)
+
+    monkeypatch.setattr(OnnxNode, "attribute", wrong_attribute)
+    monkeypatch.setattr(OnnxNode, "value", wrong_value)
+
+
+@pytest.fixture(scope="module")
+def quick_files(tmp_path_factory) -> list[tuple[bytes, set[str]]]:
+    """The networks of a quick run with the operators that each has."""
+    top = tmp_path_factory.mktemp("quick")
+    files = [file for part in QUICK for file in exported(top / part[0], part)]
+    return [(f.read_bytes(), {n.op_type for n in onnx.load(f).graph.node}) for f in files]
+
+
+@pytest.mark.parametrize(("operator", "kind", "what", "how"), FAULTS)
+def test_few_random_networks_catch_each_seeded_fault(
+    monkeypatch, quick_files, operator, kind, what, how
+) -> None:
+    seed_fault(monkeypatch, operator, kind, what, how)
+    refusals = []
+    for content, operators in quick_files:
+        if operator in operators and not refusals:
+            try:
+                translate(content)
+            except TranslationError as error:
+                refusals.append(str(error))
+    assert refusals and f"operator {operator}" in refusals[0]
 
 
 def convolutions(file: str) -> set[str]:
@@ -203,9 +277,8 @@ def test_automatic_padding_of_pooling(pool, auto_pad, strides, kernel) -> None:
         ("a = Elu(x) b = Elu<alpha=0.3>(x) y = Add(a, b)", {}),
         ("a = HardSigmoid(x) b = HardSigmoid<alpha=0.3, beta=0.1>(x) y = Sub(a, b)", {}),
         ("a = HardSwish(x) b = Tanh(x) c = Softplus(x) y = Sum(a, b, c)", {}),
-        ('a = Gelu(x) b = Gelu<approximate="tanh">(x) y = Max(a, b)', {}),
-        ("a = Div(x, r) b = Erf(a) c = Add(b, o) d = Mul(x, c) y = Mul(d, h)",
-         {"r": 2**0.5, "o": 1.0, "h": 0.5}),
+        ("y = Gelu(x)", {}),
+        ('y = Gelu<approximate="tanh">(x)', {}),
         ("y = Sub(c, x)", {"c": (2, 1, 1)}),
         ("y = Div(x, c)", {"c": [0.5, 2, 3, 4, 5, 6]}),
         ("a = Min(x, c) y = Max(a, b, x)", {"c": (7, 1), "b": (2, 1, 1)}),
@@ -216,9 +289,10 @@ def test_automatic_padding_of_pooling(pool, auto_pad, strides, kernel) -> None:
         ("y = Pad(x, p, v, a)", {"p": [1, 0, 0, 2], "v": 1.5, "a": [-3, 3]}),
         ('y = Pad<mode="reflect">(x, p)', {"p": [0, 0, 1, 2, 0, 0, 0, 3]}),
         ("y = Resize(x, , s)", {"s": [1.0, 1.0, 2.0, 3.0]}),
-        ('y = Resize<coordinate_transformation_mode="asymmetric", nearest_mode="floor">(x, , , s)',
-         {"s": [1, 2, 21, 6]}),
-        ('y = Resize<mode="linear">(x, , , s)', {"s": [1, 2, 10, 9]}),
+        ('s = Shape<end=2>(x) k = Concat<axis=0>(s, t) y = Resize<coordinate_transformation_mode='
+         '"asymmetric", nearest_mode="floor">(x, , , k)', {"t": [21, 6]}),
+        ('s = Shape<end=2>(x) k = Concat<axis=0>(s, t) y = Resize<mode="linear">(x, , , k)',
+         {"t": [10, 9]}),
         ('y = Resize<mode="linear">(x, , s)', {"s": [1.0, 1.0, 2.0, 2.0]}),
         # Bounds
         ("y = Clip(x)", {}),
@@ -271,6 +345,16 @@ def test_graph_made_by_hand(body, arrays) -> None:
     assert_translated(graph(body, **arrays))
 
 
+def test_gelu_of_older_exporters_is_right_in_keras() -> None:
+    """LiteRT has no error function of its own, so only Keras is compared here."""
+    body = "a = Div(x, r) b = Erf(a) c = Add(b, o) d = Mul(x, c) y = Mul(d, h)"
+    content = graph(body, r=2**0.5, o=1.0, h=0.5).SerializeToString()
+    x = np.linspace(-3, 3, 84, dtype=np.float32).reshape(1, 2, 7, 6)
+    expected = [v * (1 + math.erf(v / math.sqrt(2))) / 2 for v in x.ravel()]
+    y = np.asarray(translate(content)(layout.channels_last(x)))
+    np.testing.assert_allclose(y.transpose(0, 3, 1, 2).ravel(), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_graph_with_a_fixed_batch() -> None:
     proto = graph("f = Reshape(x, s) y = MatMul(f, w)", "4,2,3,3", s=np.array([4, 18]), w=(18, 3))
     assert_translated(proto)
@@ -318,6 +402,7 @@ ARRAYS = {
     "g": (2, 1, 3, 3), "yes": np.array(True), "zero": [0], "border": [0, 0, 1, 1, 0, 0, 1, 1],
     "batch": [1, 0, 0, 0, 0, 0, 0, 0], "crop": [0, 0, -1, 0, 0, 0, 0, 0],
     "twice": [1.0, 1.0, 2.0, 2.0], "half": [1.0, 1.0, 0.5, 0.5], "small": [1, 2, 4, 3],
+    "tiny": [4, 3],
 }  # fmt: skip
 
 
@@ -359,7 +444,9 @@ def refused(proto: onnx.ModelProto, message: str) -> None:
          "Resize", "'align_corners', .*no such resizing"),
         ('y = Resize<nearest_mode="ceil">(x, , twice)', "Resize", "nearest_mode 'ceil'"),
         ("y = Resize(x, , half)", "Resize", "only whole sizes can be carried"),
-        ("y = Resize(x, , , small)", "Resize", r"from \[7, 6\] to \[4, 3\]: Keras has no such"),
+        ("s = Shape<end=2>(x) k = Concat<axis=0>(s, tiny) y = Resize(x, , , k)", "Resize",
+         r"from \[7, 6\] to \[4, 3\]: Keras has no such"),
+        ("y = Resize(x, , , small)", "Resize", r"sizes are \[1, 2, 4, 3\], only height and width"),
         ("y = Resize<antialias=1>(x, , twice)", "Resize", "antialias is 1, only 0"),
         ("y = ConvTranspose<group=2>(x, g)", "ConvTranspose", "attribute group is 2, only 1"),
         ('y = ConvTranspose<auto_pad="SAME_UPPER">(x, w)', "ConvTranspose", "auto_pad is SAME_UP"),
@@ -395,7 +482,7 @@ def refused(proto: onnx.ModelProto, message: str) -> None:
         ("f = Flatten(x) y = MatMul(f, f)", "MatMul", "its input 'f' is computed, not a constant"),
         ("f = Flatten(x) y = MatMul(v, f)", "MatMul", "its input 'f' is computed, not a constant"),
         ("y = Concat<axis=1>(x, pixel)", "Concat", "its input 1 is a constant or left out"),
-        ("a = Reshape(c, five) y = Mul(x, a)", "Reshape", "of constants: .*cannot run"),
+        ("a = Reshape(c, five) y = Mul(x, a)", "Reshape", "of constants: "),
         ("y = Relu(z)", "Relu", "its input 'z' is computed by no node before it"),
         ("y = Conv(x)", "Conv", "."),
         ("y = Relu()", "Relu", "its input 0 is a constant or left out"),
@@ -403,7 +490,7 @@ def refused(proto: onnx.ModelProto, message: str) -> None:
 )  # fmt: skip
 def test_node_that_cannot_be_carried_is_named(body, operator, why) -> None:
     proto = graph(body, **ARRAYS)
-    refused(proto, f"^node '{operator.split('.')[-1]}_[01]', operator {operator}: .*{why}")
+    refused(proto, f"^node '{operator.split('.')[-1]}_[0-9]', operator {operator}: .*{why}")
     for node in proto.graph.node:
         node.name = f"the {node.op_type}"
     refused(proto, f"^node 'the {operator.split('.')[-1]}', operator {operator}: .*{why}")
@@ -495,7 +582,6 @@ def test_older_operator_set_is_lifted(opset, ir_version) -> None:
 def test_what_cannot_be_lifted_is_named() -> None:
     advice = "cannot lift it; export the model again with operator set 13 or newer"
     refused(graph("y = Add<axis=1, broadcast=1>(x, c)", opset=6, c=(2,)), f"set 6 .*{advice}")
-    refused(graph("y = Selu<alpha=1.0>(x)", opset=1), f"set 1 is older than 13, .*{advice}")
 
 
 def test_a_lift_that_changes_the_numbers_is_found(monkeypatch) -> None:
