@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnxruntime import quantization
 
 from edge_course import data, fashion_mnist
 from edge_course.frameworks import in_pytorch
@@ -270,6 +271,25 @@ def test_what_cannot_be_quantized_is_refused(files, calibration) -> None:
         ort.quantize_model(open_, "int8", np.zeros((2, 1, 3), np.float32))
     with pytest.raises(ort.ModelError, match="these bytes: ONNX Runtime cannot quantize this"):
         ort.quantize_model(model_of("y = Gemm(x, x, x, x)"), "dynamic")
+
+
+@pytest.mark.parametrize(
+    ("instead", "message"),
+    [
+        ("y = Neg(x)", "quantized wrongly: y is off by 200% of its size in float32"),
+        ("y = Concat<axis=1>(x, x)", r"y has the shape \(4, 6\), for \(4, 3\) in float32"),
+        ("y = Div(x, z)", "numbers that are not finite"),
+    ],
+)
+def test_what_is_quantized_wrongly_is_found(monkeypatch, instead, message) -> None:
+    """As if the quantizer had written another network."""
+    body = f"z = Sub(x, x) {instead}"
+    wrong = onnx.load_from_string(model_of(body, outputs="float[n,w] y"))
+    monkeypatch.setattr(
+        quantization, "quantize_dynamic", lambda _given, made, **_: onnx.save(wrong, made)
+    )
+    with pytest.raises(ort.ModelError, match=message):
+        ort.quantize_model(model_of("y = Identity(x)"), "dynamic")
 
 
 # --- Levels
