@@ -32,6 +32,16 @@ class DataError(Exception):
     """A data file is missing or is not the one the course was made with."""
 
 
+class FileContent(bytes):
+    """The content of a file, which knows what the file is called: errors can name it."""
+
+    def __new__(cls, content: bytes, name: str = "these bytes"):
+        """Return the content with its name, "these bytes" if it has none."""
+        made = super().__new__(cls, content)
+        made.name = name
+        return made
+
+
 def manifest() -> dict[str, dict]:
     """Return name → {"bytes", "sha256", "recipe"} of every file in ``data/``.
 
@@ -56,20 +66,41 @@ def manifest() -> dict[str, dict]:
     return files
 
 
+def file_state(content: bytes, size: int, sha256: str) -> str:
+    """Return what happened to a file on its way.
+
+    Parameters
+    ----------
+    content : what arrived.
+    size : bytes that were sent.
+    sha256 : SHA-256 of what was sent, 64 hexadecimal digits.
+
+    Returns
+    -------
+    str
+        "intact"; else "truncated" if it is too short, "too long", or "altered".
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    if len(content) != size:
+        return "truncated" if len(content) < size else "too long"
+    return "intact" if hashlib.sha256(content).hexdigest() == sha256.lower() else "altered"
+
+
 def _checked(name: str, content: bytes, entry: dict) -> bytes:
     """Return the content if it is what the manifest says; else raise a DataError."""
-    sha256 = hashlib.sha256(content).hexdigest()
-    if sha256 == entry["sha256"]:
+    size, expected_size, expected = len(content), entry["bytes"], entry["sha256"]
+    what = {
+        "truncated": f"is truncated or of another version ({size:,} of {expected_size:,} bytes)",
+        "too long": f"is of another version ({size:,} bytes, expected {expected_size:,})",
+        "altered": "was altered",
+    }
+    state = file_state(content, expected_size, expected)
+    if state == "intact":
         return content
-    size, expected_size = len(content), entry["bytes"]
-    if size < expected_size:
-        what = f"is truncated or of another version ({size:,} of {expected_size:,} bytes)"
-    elif size > expected_size:
-        what = f"is of another version ({size:,} bytes, expected {expected_size:,})"
-    else:
-        what = "was altered"
+    actual = hashlib.sha256(content).hexdigest()
     raise DataError(
-        f"data/{name} {what}: expected sha256 {entry['sha256']}, found {sha256}; {_repair(name)}"
+        f"data/{name} {what[state]}: expected sha256 {expected}, found {actual}; {_repair(name)}"
     )
 
 
@@ -80,8 +111,8 @@ def _repair(name: str) -> str:
     )
 
 
-def read(name: str) -> bytes:
-    """Return the content of a file in ``data/`` after checking its hash.
+def read(name: str) -> FileContent:
+    """Return the content of a file in ``data/``, which knows its name, after checking its hash.
 
     Raises
     ------
@@ -102,7 +133,7 @@ def read(name: str) -> bytes:
         raise DataError(
             f"data/{name} is missing: expected sha256 {expected}, found no file; {_repair(name)}"
         ) from None
-    return _checked(name, content, files[name])
+    return FileContent(_checked(name, content, files[name]), f"data/{name}")
 
 
 def npz(arrays: dict[str, np.ndarray]) -> bytes:

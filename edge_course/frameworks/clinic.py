@@ -1,8 +1,10 @@
-"""First aid for conversions that fail: one small function for each case of notebook 06."""
+"""First aid for conversions that fail: one small function for each case of notebook 06.
+
+`file_state` is that of `data`, by which every file of the course is checked.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import textwrap
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -11,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from edge_course import fashion_mnist
-from edge_course.measure import Spread
+from edge_course.data import file_state as file_state
+from edge_course.measure import Latency
+from edge_course.networks.layout import dense_kernel
 from edge_course.quantization import quant
 
 
@@ -200,8 +204,8 @@ def rows_for_nhwc(channels: int, height: int, width: int) -> np.ndarray:
     """
     if min(channels, height, width) < 1:
         raise ValueError(f"expected sizes from 1, got {(channels, height, width)}")
-    numbers = np.arange(channels * height * width).reshape(channels, height, width)
-    return numbers.transpose(1, 2, 0).ravel()
+    numbers = np.arange(channels * height * width)[:, np.newaxis]  # a kernel of one unit
+    return dense_kernel(numbers, (channels, height, width))[:, 0]
 
 
 def erf(x: Any, ops: ModuleType = np) -> Any:
@@ -280,27 +284,6 @@ def fit_input(picture: np.ndarray, scale: float, zero_point: int) -> np.ndarray:
     return quant.quantize(x, scale, zero_point)
 
 
-def file_state(content: bytes, size: int, sha256: str) -> str:
-    """Return what happened to a file on its way.
-
-    Parameters
-    ----------
-    content : what arrived.
-    size : bytes that were sent.
-    sha256 : SHA-256 of what was sent, 64 hexadecimal digits.
-
-    Returns
-    -------
-    str
-        "intact"; else "truncated" if it is too short, "too long", or "altered".
-
-    Taught in: notebooks/06_when_conversion_fails.ipynb
-    """
-    if len(content) != size:
-        return "truncated" if len(content) < size else "too long"
-    return "intact" if hashlib.sha256(content).hexdigest() == sha256.lower() else "altered"
-
-
 def times_as_long(seconds: np.ndarray, reference: np.ndarray) -> tuple[float, float, float]:
     """Return how many times as long something takes as a reference, timed in turn.
 
@@ -324,5 +307,5 @@ def times_as_long(seconds: np.ndarray, reference: np.ndarray) -> tuple[float, fl
         raise ValueError(f"expected shapes (rounds,), got {seconds.shape} and {reference.shape}")
     if not (min(seconds.min(), reference.min()) > 0):
         raise ValueError("expected positive timings")
-    ratio = Spread.of(seconds / reference)
+    ratio = Latency({"it": seconds, "reference": reference}).ratio("it", "reference")
     return ratio.median, ratio.low, ratio.high

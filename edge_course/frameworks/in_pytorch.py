@@ -79,12 +79,12 @@ def trained_activations(network: str, x: np.ndarray) -> dict[str, np.ndarray]:
     """
     import torch
 
-    model, y, found = _trained(network), torch.tensor(x), {}
+    model, y, activations = _trained(network), torch.tensor(x), {}
     with torch.inference_mode():
         for name, layer in model.named_children():
             y = layer(y)
-            found[name] = y.numpy()
-    return found
+            activations[name] = y.numpy()
+    return activations
 
 
 def export_trained(network: str) -> bytes:

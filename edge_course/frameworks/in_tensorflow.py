@@ -11,8 +11,7 @@ import contextlib
 import numpy as np
 
 from edge_course.networks.keras_training import use_one_thread
-
-MODES = ("float32", "float16", "dynamic", "int8")  # of `litert.convert`
+from edge_course.runtimes.litert_conversion import MODES
 
 
 def litert_file(onnx: bytes, mode: str, calibration: np.ndarray | None = None) -> bytes:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import onnx
 
+from edge_course.networks import layout
 from edge_course.runtimes import ort
+
+TRANSLATIONS: dict[str, Callable[[OnnxNode], Any]] = {}
+
+
+def translates(*operators: str) -> Callable:
+    """Enter the decorated function into the table as the translation of these operators."""
+
+    def enter(function: Callable[[OnnxNode], Any]) -> Callable[[OnnxNode], Any]:
+        TRANSLATIONS.update(dict.fromkeys(operators, function))
+        return function
+
+    return enter
 
 
 class TranslationError(ValueError):
@@ -42,7 +56,8 @@ class OnnxNode:
     """
 
     def __init__(self, proto: onnx.NodeProto, index: int, values: dict, flattened: dict):
-        self.operator = ort.operator_name(proto)
+        self.proto = proto
+        self.operator = ort.node_operator(proto)
         self.name = proto.name or f"{proto.op_type}_{index}"
         self.output = next(iter(proto.output), "")
         self.flattened = flattened
@@ -54,12 +69,12 @@ class OnnxNode:
         self._unread |= {f"input {i}" for i, name in enumerate(proto.input) if name}
         self._unread |= {f"output {name}" for name in proto.output[1:] if name}
 
-    def translated(self, translations: Mapping[str, Callable[[OnnxNode], Any]]) -> Any:
+    def translated(self) -> Any:
         """Return its output: what the table says, if that looked at everything."""
-        if self.operator not in translations:
-            raise self.refusal(f"unknown operator; known are {', '.join(sorted(translations))}")
+        if self.operator not in TRANSLATIONS:
+            raise self.refusal(f"unknown operator; known are {', '.join(sorted(TRANSLATIONS))}")
         with explained_translation(f"node {self.name!r}, operator {self.operator}"):
-            y = translations[self.operator](self)
+            y = TRANSLATIONS[self.operator](self)
         if self._unread:
             raise self.refusal(f"cannot carry its {', '.join(sorted(self._unread))}")
         return y
@@ -76,8 +91,21 @@ class OnnxNode:
 
     def only(self, name: str, value: Any) -> None:
         """Refuse every value of an attribute but this one, which is its default."""
-        if (found := self.attribute(name, value)) != value:
-            raise self.refusal(f"attribute {name} is {found}, only {value} can be carried")
+        if (given := self.attribute(name, value)) != value:
+            raise self.refusal(f"attribute {name} is {given}, only {value} can be carried")
+
+    def ignore_further_outputs(self) -> None:
+        """Leave out all outputs but the first; a node that reads one is refused."""
+        self._unread = {what for what in self._unread if not what.startswith("output")}
+
+    def reads_only_constants(self) -> bool:
+        """Tell whether its output does not depend on the graph's input, though on others."""
+        names = [name for name in self.input_names if name]
+        return bool(names) and all(isinstance(self._values.get(n), np.ndarray) for n in names)
+
+    def constants(self) -> dict[str, np.ndarray]:
+        """Return its inputs by name, if it `reads_only_constants`."""
+        return {name: self._values[name] for name in self.input_names if name}
 
     def value(self, i: int) -> Any:
         """Return an input, a constant or a Keras tensor; None if it is left out."""
@@ -114,7 +142,15 @@ class OnnxNode:
         return y
 
     def operation(self, kind: str, *inputs: Any, **settings: Any) -> Any:
-        """Return the output of the function of this name in `keras.ops`."""
+        """Return the output of the function of this name in `keras.ops`, such as "image.resize"."""
         import keras
 
-        return getattr(keras.ops, kind)(*inputs, **settings)
+        return operator.attrgetter(kind)(keras.ops)(*inputs, **settings)
+
+
+def batch_stays(node: OnnxNode, axis: int, dimensions: int) -> int:
+    """Return an ONNX axis as Keras' one; refuse that of the batch."""
+    axis = layout.channels_last_axis(axis, dimensions)
+    if axis == 0:
+        raise node.refusal("attribute axis is that of the batch, which has to stay as it is")
+    return axis

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
+from edge_course.frameworks import onnx_translations  # noqa: F401 (it fills the table)
 from edge_course.frameworks.onnx_node import OnnxNode, TranslationError, explained_translation
-from edge_course.frameworks.onnx_translations import TRANSLATIONS
 from edge_course.networks import layout
 from edge_course.runtimes import ort
 
 if TYPE_CHECKING:
     import keras
 
-OLDEST_OPSET = 13  # before it, Softmax and Clip were something else
+OLDEST_OPSET = 13  # that of the table; before it, Softmax and Clip were something else
+RUN_OPSET = 7  # the oldest one that ONNX Runtime promises to run
 # Standard deviation of random inputs, inside bounds and beyond → how far outputs may differ,
 # relative to the largest. A softmax makes the rounding errors of large numbers larger still.
 TOLERANCES = {1.0: 1e-5, 0.1: 1e-5, 10.0: 1e-4}
@@ -54,16 +55,19 @@ def translate(model: bytes | str | os.PathLike) -> keras.Model:
     import keras
 
     proto = ort.read_proto(model)
+    shape = _input_shape(_given(proto.graph))
+    proto = _lifted(proto)
     graph = proto.graph
-    _check_opset(proto)
     with explained_translation("the weights of this graph cannot be read"):
         values: dict[str, Any] = {w.name: onnx.numpy_helper.to_array(w) for w in graph.initializer}
-    given = _only([i for i in graph.input if i.name not in values], "input")
-    values[given.name] = source = keras.Input(batch_shape=_input_shape(given), name="input")
+    values[_given(graph).name] = source = keras.Input(batch_shape=shape, name="input")
     flattened: dict[str, Any] = {}
     nodes = [OnnxNode(node, index, values, flattened) for index, node in enumerate(graph.node)]
     for node in nodes:
-        values[node.output] = node.translated(TRANSLATIONS)
+        if node.reads_only_constants():
+            values |= _folded(node, proto)
+        else:
+            values[node.output] = node.translated()
     computed = {n: values[n.output] for n in nodes if not isinstance(values[n.output], np.ndarray)}
     wanted = _only(graph.output, "output").name
     if wanted not in [node.output for node in computed]:
@@ -99,23 +103,23 @@ def verify_translation(
     observed.graph.output.extend(onnx.ValueInfoProto(name=node.output) for node in computed)
     session = ort.session(observed.SerializeToString(), level="none")  # the graph as it is written
     translated = keras.Model(source, list(computed.values()))
-    given = session.get_inputs()[0]
-    batch, *shape = given.shape
     for seed, (spread, tolerance) in enumerate(TOLERANCES.items()):
-        n = batch if isinstance(batch, int) else seed + 1
-        x = np.random.default_rng(seed).normal(0, spread, (n, *shape)).astype(np.float32)
+        inputs = _random_inputs(session, seed, spread)
+        (x,) = inputs.values()
         with explained_translation("this graph cannot be run"):
-            expected = session.run(None, {given.name: x})
-            found = translated(layout.channels_last(x), training=False)
-        found = found if isinstance(found, list) else [found]  # Keras unpacks a list of one
-        for node, a, b in zip(computed, found, expected, strict=True):
+            expected = session.run(None, inputs)
+            actual = translated(layout.channels_last(x))  # as everybody calls it
+        actual = actual if isinstance(actual, list) else [actual]  # Keras unpacks a list of one
+        for node, a, b in zip(computed, actual, expected, strict=True):
             _check_close(node, np.asarray(a), layout.channels_last(b), tolerance)
 
 
-def _check_close(node: OnnxNode, found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    if found.shape != expected.shape:
-        raise node.refusal(f"translated wrongly: its shape is {found.shape}, not {expected.shape}")
-    largest, difference = np.abs(expected).max(), np.abs(found - expected).max()
+def _check_close(
+    node: OnnxNode, actual: np.ndarray, expected: np.ndarray, tolerance: float
+) -> None:
+    if actual.shape != expected.shape:
+        raise node.refusal(f"translated wrongly: its shape is {actual.shape}, not {expected.shape}")
+    largest, difference = np.abs(expected).max(), np.abs(actual - expected).max()
     if not difference <= tolerance * largest < np.inf:  # NaN is neither smaller nor larger
         raise node.refusal(
             f"translated wrongly: on random inputs Keras and ONNX Runtime differ by up to "
@@ -123,12 +127,62 @@ def _check_close(node: OnnxNode, found: np.ndarray, expected: np.ndarray, tolera
         )
 
 
-def _check_opset(proto: onnx.ModelProto) -> None:
+def _lifted(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model of an older operator set in the oldest one that the table is about."""
     opset = next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
-    if opset < OLDEST_OPSET:
-        raise TranslationError(
-            f"operator set {opset}: expected {OLDEST_OPSET} or newer; export the model again"
-        )
+    if opset >= OLDEST_OPSET:
+        return proto
+    what = (
+        f"operator set {opset} is older than {OLDEST_OPSET}, and ONNX' version converter cannot "
+        f"lift it; export the model again with operator set {OLDEST_OPSET} or newer"
+    )
+    with explained_translation(what):
+        if opset < RUN_OPSET:  # attributes only: broadcasting and "is_test" were said in words
+            proto = onnx.version_converter.convert_version(proto, RUN_OPSET)
+        lifted = onnx.version_converter.convert_version(proto, OLDEST_OPSET)
+        lifted.ir_version = max(proto.ir_version, 4)  # weights need not be inputs any more
+        _check_lifted(proto, lifted)
+    return lifted
+
+
+def _check_lifted(proto: onnx.ModelProto, lifted: onnx.ModelProto) -> None:
+    """Raise a TranslationError if two ONNX models differ on random inputs."""
+    before, after = (ort.session(p.SerializeToString(), level="none") for p in (proto, lifted))
+    for seed, spread in enumerate(TOLERANCES):
+        inputs = _random_inputs(before, seed, spread)
+        for expected, actual in zip(before.run(None, inputs), after.run(None, inputs), strict=True):
+            if not np.allclose(actual, expected, rtol=1e-5, atol=1e-6, equal_nan=True):
+                raise TranslationError(
+                    "ONNX' version converter has changed what the model computes"
+                )
+
+
+def _random_inputs(session: Any, seed: int, spread: float) -> dict[str, np.ndarray]:
+    """Return normally distributed numbers for a session's one input, another batch each time."""
+    (given,) = session.get_inputs()
+    batch, *shape = given.shape
+    n = batch if isinstance(batch, int) else seed + 1
+    x = np.random.default_rng(seed).normal(0, spread, (n, *shape)).astype(np.float32)
+    return {given.name: x}
+
+
+def _folded(node: OnnxNode, proto: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """Return the outputs of a node that reads only constants, as ONNX Runtime computes them."""
+    weights = [onnx.numpy_helper.from_array(a, name) for name, a in node.constants().items()]
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.proto.output if name]
+    graph = onnx.helper.make_graph([node.proto], "constants", [], outputs, weights)
+    made = onnx.helper.make_model(
+        graph, opset_imports=proto.opset_import, ir_version=proto.ir_version
+    )
+    with explained_translation(f"node {node.name!r}, operator {node.operator}: of constants"):
+        arrays = ort.session(made.SerializeToString(), level="none").run(None, {})
+    return dict(zip((output.name for output in outputs), arrays, strict=True))
+
+
+def _given(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
+    """Return the graph's one input; older files list the weights among the inputs, too."""
+    weights = {weight.name for weight in graph.initializer}
+    return _only([value for value in graph.input if value.name not in weights], "input")
 
 
 def _only(ends: list[onnx.ValueInfoProto], what: str) -> onnx.ValueInfoProto:

@@ -38,7 +38,7 @@ from edge_course import terminal
 from edge_course.nodes import addresses, wire
 from edge_course.nodes.part import Part, cut_name
 from edge_course.nodes.transport import KEY, NodeError, open_session
-from edge_course.runtimes import model_files
+from edge_course.runtimes.onnx_files import onnx_content
 from edge_course.split_layers import cut
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Node:
         listen: str | None = None,
         takes: float = 0.0,
     ):
-        content = model_files.content(model)
+        content = onnx_content(model)
         part = Part(content, takes=takes)
         self.model, self.cut = part.model, cut_name(part.inputs)
         self.process: subprocess.Popen | None = None

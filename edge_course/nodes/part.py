@@ -9,8 +9,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from edge_course.nodes import wire
-from edge_course.runtimes import model_files, onnx_conversion, ort
+from edge_course.runtimes import ort
 from edge_course.runtimes.model_files import ModelError
+from edge_course.runtimes.onnx_files import onnx_content, onnx_errors_explained
 from edge_course.split_layers.cut import LEVEL
 
 
@@ -30,7 +31,7 @@ class Part:
 
     Attributes
     ----------
-    model : `wire.fingerprint` of the file.
+    model : `wire.fingerprint` of the file with all its weights in it.
     inputs, outputs : names of the tensors that it takes and returns.
 
     Raises
@@ -46,8 +47,8 @@ class Part:
     def __init__(self, model: bytes | str | os.PathLike, *, takes: float = 0.0):
         if not 0 <= takes < float("inf"):
             raise ValueError(f"expected takes in seconds from 0, got {takes}")
-        content = model_files.content(model)
-        self._name, self._takes = model_files.name(model), takes
+        content = onnx_content(model)
+        self._name, self._takes = content.name, takes
         self._session = ort.session(content, level=LEVEL)
         ends = {"input": self._session.get_inputs(), "output": self._session.get_outputs()}
         for end, tensors in ends.items():
@@ -77,7 +78,7 @@ class Part:
                 f"in {', '.join(tensors) or 'nothing'}"
             )
         begin = time.perf_counter()
-        with onnx_conversion.explained(self._name, "run", runtime="ONNX Runtime"):
+        with onnx_errors_explained(self._name, "run", runtime="ONNX Runtime"):
             outputs = self._session.run(None, {name: tensors[name] for name in self.inputs})
         done = time.perf_counter() - begin
         time.sleep(max(self._takes - done, 0.0))

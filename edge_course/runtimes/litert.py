@@ -219,7 +219,8 @@ class Runner(BatchRunner):
         codes = self.encode(x)
         if len(codes) != self._batch:
             self._batch = 0  # neither the old nor the new size, should the next lines fail
-            with _explained(self._name, f"make room for {len(codes)} inputs in"):
+            doing = f"make room for {len(codes)} inputs in"
+            with _explained(self._name, doing, advice="was it converted for a fixed batch?"):
                 self._interpreter.resize_tensor_input(self._input["index"], codes.shape)
                 self._interpreter.allocate_tensors()
             self._batch = len(codes)

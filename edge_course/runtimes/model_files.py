@@ -9,17 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_course.data import FileContent
+
+ADVICE = "if it was cut short or altered, copy or convert it anew"
+
 
 class ModelError(ValueError):
     """A file is not a model, or not the kind of model that was asked for."""
 
 
 def name(model: bytes | str | os.PathLike) -> str:
-    """Return what to call a model in a message: its path, or "these bytes"."""
-    return "these bytes" if isinstance(model, bytes | bytearray) else str(model)
+    """Return what to call a model in a message: its path, or "these bytes" if there is none."""
+    if isinstance(model, bytes | bytearray):
+        return getattr(model, "name", "these bytes")
+    return str(model)
 
 
-def content(model: bytes | str | os.PathLike) -> bytes:
+def content(model: bytes | str | os.PathLike) -> FileContent:
     """Return the content of a model file given by its path or its content.
 
     Raises
@@ -30,11 +36,11 @@ def content(model: bytes | str | os.PathLike) -> bytes:
         If it is neither a path nor bytes.
     """
     if isinstance(model, bytes | bytearray):
-        return bytes(model)
+        return FileContent(model, name(model))
     if not isinstance(model, str | os.PathLike):
         raise TypeError(f"expected a model's path or bytes, got {type(model).__name__}")
     try:
-        return Path(model).read_bytes()
+        return FileContent(Path(model).read_bytes(), str(model))
     except OSError as error:
         raise ModelError(f"cannot read the model {model}: {error.strerror}") from None
 
@@ -46,6 +52,7 @@ def explained(
     *,
     runtime: str,
     errors: tuple[type[Exception], ...] = (ValueError, RuntimeError),
+    advice: str = ADVICE,
 ) -> Iterator[None]:
     """Turn what a runtime raises about a model into a ModelError that names it.
 
@@ -55,13 +62,15 @@ def explained(
     doing : what the runtime was to do with it: "load", "run", …
     runtime : the runtime's name.
     errors : what this runtime raises.
+    advice : what to do about it.
     """
     try:
         yield
+    except ModelError:
+        raise  # says what is wrong already
     except errors as error:
         raise ModelError(
-            f"{name}: {runtime} cannot {doing} this model ({str(error).strip()}); "
-            "if it was cut short or altered, copy or convert it anew"
+            f"{name}: {runtime} cannot {doing} this model ({str(error).strip()}); {advice}"
         ) from None
 
 

@@ -1,38 +1,36 @@
-"""From a PyTorch model to ONNX, and from ONNX to int8; used as ``ort.export`` and so on."""
+"""From a PyTorch model to the content of an ``.onnx`` file; used as ``ort.export``."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_course.runtimes import model_files
-from edge_course.runtimes.model_files import ModelError, checked_inputs
+from edge_course.runtimes.model_files import ModelError
+from edge_course.runtimes.onnx_files import (
+    draws_random_numbers,
+    onnx_errors_explained,
+    without_notes,
+)
+from edge_course.runtimes.ort_session import session
 
 if TYPE_CHECKING:
-    import onnx
     import torch
 
-MODES = ("dynamic", "int8")
 INPUT, OUTPUT = "image", "scores"
-_QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
-
-# The exception classes of ONNX and of ONNX Runtime have no common base.
-explained = partial(model_files.explained, errors=(Exception,))
+TOLERANCE = 1e-4  # of the largest output; rounding in another order gives about 1e-6
+ODD = "the exporter has changed or dropped a setting; write that layer with plainer operators"
 
 
 def export(model: torch.nn.Module, shape: tuple[int, ...] = (1, 28, 28)) -> bytes:
     """Return a PyTorch model as the content of an ``.onnx`` file, for any batch size.
 
-    The exporter folds batch normalisation into the convolution before it.
+    The exporter folds batch normalisation into the convolution before it. What it wrote is run
+    and compared with the model on random inputs.
 
     Parameters
     ----------
@@ -50,7 +48,8 @@ def export(model: torch.nn.Module, shape: tuple[int, ...] = (1, 28, 28)) -> byte
         If it is no PyTorch model, is in training mode, does not take that shape, or does
         not return one output with a row for each input.
     ModelError
-        If PyTorch cannot export it, or not for any batch size.
+        If PyTorch cannot export it, or not for any batch size; if it draws random numbers, or
+        the file computes something else.
 
     Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
@@ -91,13 +90,62 @@ def export(model: torch.nn.Module, shape: tuple[int, ...] = (1, 28, 28)) -> byte
     except Exception as error:  # its causes have no common base; the first line names them
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise ModelError(f"PyTorch cannot export this model: {reason}") from error
-    proto = _without_notes(program.model_proto)
+    proto = without_notes(program.model_proto)
     if not proto.graph.output[0].type.tensor_type.shape.dim[0].dim_param:
         raise ModelError(
             "PyTorch has exported this model for a batch of two only; does its code turn "
             "the size of the batch into a plain number?"
         )
-    return proto.SerializeToString()
+    if random := [node.op_type for node in proto.graph.node if draws_random_numbers(node)]:
+        raise ModelError(
+            f"the model draws random numbers ({random[0]} in ONNX), so that no two answers are "
+            "the same: it needs a form without them to be exported"
+        )
+    content = proto.SerializeToString()
+    _check_export(model, content, shape)
+    return content
+
+
+def _check_export(model: torch.nn.Module, content: bytes, shape: tuple[int, ...]) -> None:
+    """Raise a ModelError if the file does not compute what the model does."""
+    import torch
+
+    def answer(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return model(torch.from_numpy(x)).numpy()
+
+    exported = session(content)
+    for seed, (n, spread) in enumerate(((3, 1.0), (5, 0.1))):
+        x = np.random.default_rng(seed).normal(0, spread, (n, *shape)).astype(np.float32)
+        with onnx_errors_explained("the exported file", "run", runtime="ONNX Runtime", advice=ODD):
+            actual = exported.run(None, {INPUT: x})[0]
+        expected = answer(x)
+        if _largest_difference(answer(x), expected) > TOLERANCE:
+            raise ModelError(
+                "the model draws random numbers: it answers the same input in two ways, and a "
+                "file could only keep one of them"
+            )
+        if (difference := _largest_difference(actual, expected)) > TOLERANCE:
+            raise ModelError(
+                f"the exported file computes something else than the model: on random inputs of "
+                f"shape {x.shape} its {OUTPUT!r}, {actual.dtype} {actual.shape}, are off by up to "
+                f"{difference:.3g} times the model's largest, {expected.dtype} {expected.shape}; "
+                f"{ODD}"
+            )
+
+
+def _largest_difference(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference as a share of the largest expected number that is finite."""
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
+        return np.inf
+    actual, expected = actual.astype(np.float64), expected.astype(np.float64)
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    if same.all():
+        return 0.0
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+    with np.errstate(all="ignore"):
+        share = np.abs(actual - expected)[~same].max() / largest
+    return np.inf if np.isnan(share) else float(share)
 
 
 @contextlib.contextmanager
@@ -112,144 +160,3 @@ def _quiet_exporter() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _without_notes(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model without what only its exporter needs; a third of a small file is that."""
-    graph = proto.graph
-    for part in (graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input,
-                 *graph.output):  # fmt: skip
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    # Shapes of weights are in the weights; said twice, they contradict a weight transposed later.
-    weights = {weight.name for weight in graph.initializer}
-    kept = [value for value in graph.value_info if value.name not in weights]
-    del graph.value_info[:]
-    graph.value_info.extend(kept)
-    return proto
-
-
-def read_proto(model: bytes | str | os.PathLike) -> onnx.ModelProto:
-    """Return the message that an ONNX file holds, all its weights in it.
-
-    Parameters
-    ----------
-    model : the content of an ``.onnx`` file, or its path.
-
-    Raises
-    ------
-    ModelError
-        If it is not an ONNX model, or keeps weights in another file.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
-    """
-    import onnx
-
-    name = model_files.name(model)
-    content = model_files.content(model)
-    with explained(name, "read", runtime="ONNX"):
-        proto = onnx.load_from_string(content)
-    # An empty message is valid, and text can be one by chance.
-    if not proto.graph.node or not proto.opset_import:
-        raise ModelError(
-            f"{name}: not an ONNX model: it holds no graph or no operator set; "
-            "is it empty, cut short, or of another format?"
-        )
-    arrays = [a.t for node in proto.graph.node for a in node.attribute]
-    if any(w.data_location == w.EXTERNAL for w in [*proto.graph.initializer, *arrays]):
-        raise ModelError(
-            f"{name}: keeps its weights in another file; save it as one file "
-            "(onnx.save(model, path, save_as_external_data=False))"
-        )
-    return proto
-
-
-def quantize_model(
-    model: bytes | str | os.PathLike, mode: str, calibration: np.ndarray | None = None
-) -> bytes:
-    """Return a float32 ONNX model as one that computes in int8.
-
-    "int8" (ONNX Runtime calls it static) gives weights and activations a scale before it
-    runs: int8 weights with one scale per output channel, uint8 activations with a scale
-    from the calibration set. Such a file says so in pairs of QuantizeLinear and
-    DequantizeLinear (QDQ) around float operators, which the runtime fuses into integer ones.
-    Input and output stay float32. An x86 processor without VNNI adds pairs of products in
-    16 bits, where a few large ones saturate: scores can differ a little between processors.
-
-    "dynamic" stores the weights of dense layers as int8 and finds the scale of their
-    inputs anew on every run. Convolutions stay float32: a convolution with
-    scales found while running is slower than a float32 one.
-
-    Parameters
-    ----------
-    model : the content of an ``.onnx`` file, or its path; one input.
-    mode : "dynamic" or "int8".
-    calibration : for "int8" only: real inputs, float32 (n, …), that show the range of
-        every activation.
-
-    Raises
-    ------
-    ModelError
-        If it is not an ONNX model, is quantized already, or cannot be quantized.
-    ValueError
-        If the mode is unknown, or the calibration set is missing, empty, of another
-        shape or dtype, has NaN or infinity, or was given for another mode.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
-    """
-    if mode not in MODES:
-        raise ValueError(f"expected one of the modes {', '.join(MODES)}, got {mode!r}")
-    name = model_files.name(model)
-    proto = _without_notes(read_proto(model))
-    if any(node.op_type in _QUANTIZED for node in proto.graph.node):
-        raise ModelError(f"{name}: is quantized already; expected the float32 model")
-    batches = _batches(name, proto, mode, calibration)
-
-    import onnx
-    from onnxruntime import quantization
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    class Calibration(quantization.CalibrationDataReader):
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(batches, None)
-
-    settings = {"per_channel": True, "weight_type": quantization.QuantType.QInt8}
-    # ONNX Runtime's quantizer reads and writes files.
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        explained(name, "quantize", runtime="ONNX Runtime"),
-    ):
-        given, prepared, made = (
-            str(Path(folder, f"{step}.onnx")) for step in ("given", "prepared", "quantized")
-        )
-        onnx.checker.check_model(proto)  # the quantizer only logs what is wrong with a model
-        onnx.save(proto, given)
-        quant_pre_process(given, prepared, skip_symbolic_shape=True)
-        if mode == "dynamic":
-            dense = ["Gemm", "MatMul"]
-            quantization.quantize_dynamic(prepared, made, op_types_to_quantize=dense, **settings)
-        else:
-            activations = quantization.QuantType.QUInt8
-            quantization.quantize_static(
-                prepared, made, Calibration(), activation_type=activations, **settings
-            )
-        return _without_notes(onnx.load(made)).SerializeToString()
-
-
-def _batches(
-    name: str, proto: onnx.ModelProto, mode: str, calibration: np.ndarray | None
-) -> Iterator[dict[str, np.ndarray]]:
-    """Return the checked calibration set one input at a time, as every model can take it."""
-    if mode != "int8":
-        if calibration is not None:
-            raise ValueError(f'only the mode "int8" takes a calibration set, not "{mode}"')
-        return iter(())
-    if calibration is None:
-        raise ValueError('the mode "int8" needs a calibration set: some real inputs, float32')
-    weights = {weight.name for weight in proto.graph.initializer}
-    inputs = [value for value in proto.graph.input if value.name not in weights]
-    if len(inputs) != 1:
-        raise ModelError(f"{name}: expected one input, got {len(inputs)}")
-    shape = tuple(d.dim_value or d.dim_param for d in inputs[0].type.tensor_type.shape.dim)[1:]
-    calibration = checked_inputs(calibration, shape, "calibration set")
-    return ({inputs[0].name: x[np.newaxis]} for x in calibration)

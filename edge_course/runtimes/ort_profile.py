@@ -54,7 +54,7 @@ def operator_times(
     """
     if runs < 1:
         raise ValueError(f"expected at least 1 run, got {runs}")
-    ort.Runner(model, level=level).run(x)  # says what is wrong, if anything is
+    ort.Runner(model, level=level).check_runs(x)
     warm_up = runs // 10
     with tempfile.TemporaryDirectory() as folder:
         session = ort.session(model, level=level, profile_as=Path(folder, "profile"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge_course import fashion_mnist
 from edge_course.runtimes import onnx_conversion
+from edge_course.runtimes.onnx_files import read_proto
 
 BOTTLENECK_SEED, BOTTLENECK_EPOCHS, BOTTLENECK_RATE = 20, 20, 0.01
 NETWORK_FILE, EXIT_FILE, CODES_TENSOR = "bottleneck_cnn.onnx", "bottleneck_exit.onnx", "codes"
@@ -48,14 +49,14 @@ def train_bottleneck(count: int, epochs: int) -> dict[str, bytes]:
 
 def _with_codes(network: bytes) -> bytes:
     """Return the network with the name "codes" for what its third activation gives."""
-    nodes = onnx_conversion.read_proto(network).graph.node
+    nodes = read_proto(network).graph.node
     third = [node.output[0] for node in nodes if node.op_type == "Clip"][2]
     return _renamed(network, third, CODES_TENSOR)
 
 
 def _renamed(model: bytes, before: str, after: str) -> bytes:
     """Return an ONNX model with another name for one of its tensors."""
-    proto = onnx_conversion.read_proto(model)
+    proto = read_proto(model)
     for node in proto.graph.node:
         for names in (node.input, node.output):
             names[:] = [after if name == before else name for name in names]

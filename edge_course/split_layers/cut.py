@@ -11,9 +11,9 @@ import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
-from edge_course.runtimes import onnx_conversion
 from edge_course.runtimes.model_files import ModelError
-from edge_course.split_layers.graph import Network, Operator, constants, read_graph
+from edge_course.runtimes.onnx_files import read_proto
+from edge_course.split_layers.graph import Network, Vertex, constants, read_graph
 
 if TYPE_CHECKING:
     import onnx
@@ -44,13 +44,13 @@ def possible_cuts(network: Network, *, limit: int = MAX_CUTS) -> list[frozenset[
     Raises
     ------
     ValueError
-        If there are more cuts than that: `graph_plan.minimum_cut` finds the best one
+        If there are more cuts than that: `graph_plan.best_plan` finds the best one
         without listing them.
 
     Taught in: notebooks/14_split_by_layers.ipynb
     """
     before = network.before()
-    found = level = [frozenset()]
+    heads = level = [frozenset()]
     while level:
         # One operator more: any of which all that it needs is there already.
         longer = {
@@ -60,12 +60,12 @@ def possible_cuts(network: Network, *, limit: int = MAX_CUTS) -> list[frozenset[
             if n not in head and before[n] <= head
         }
         level = sorted(longer, key=sorted)
-        found = found + level
-        if len(found) > limit:
+        heads = heads + level
+        if len(heads) > limit:
             raise ValueError(
-                f"more than {limit} cuts: graph_plan.minimum_cut finds the best without a list"
+                f"more than {limit} cuts: graph_plan.best_plan finds the best without a list"
             )
-    return found
+    return heads
 
 
 def crossing_tensors(network: Network, head: Collection[int]) -> tuple[str, ...]:
@@ -186,12 +186,12 @@ def cut_model(model: bytes | str | os.PathLike, head: Collection[int]) -> Parts:
     network = read_graph(model)
     head = checked_head(network, head)
     names = crossing_tensors(network, head)
-    proto = onnx.shape_inference.infer_shapes(onnx_conversion.read_proto(model))
+    proto = onnx.shape_inference.infer_shapes(read_proto(model))
     first, second = [], []
     for n, operator in enumerate(network.operators):
         (first if n in head else second).append(operator)
 
-    def part(operators: list[Operator], inputs: tuple[str, ...]) -> bytes | None:
+    def part(operators: list[Vertex], inputs: tuple[str, ...]) -> bytes | None:
         if not operators:
             return None
         written = {name for operator in operators for name in operator.writes}
@@ -226,6 +226,8 @@ def _part(
     made.graph.input.extend(values[name] for name in inputs)
     made.graph.output.extend(values[name] for name in outputs)
     made.graph.initializer.extend(w for w in graph.initializer if w.name in needed)
+    if proto.ir_version < 4:  # then weights are listed among the inputs, too
+        made.graph.input.extend(values[w.name] for w in made.graph.initializer)
     made.graph.sparse_initializer.extend(
         w for w in graph.sparse_initializer if w.values.name in needed
     )

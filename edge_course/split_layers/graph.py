@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edge_course.runtimes import model_files, onnx_conversion, ort
+from edge_course.runtimes import model_files, ort
 from edge_course.runtimes.model_files import ModelError
+from edge_course.runtimes.onnx_files import draws_random_numbers, onnx_errors_explained, read_proto
 
 if TYPE_CHECKING:
     import onnx
 
 # Bytes of a number on the wire. Only floating-point numbers are converted.
 WIRE_BYTES = {"float32": 4, "float16": 2, "int8": 1}
-_explained = partial(onnx_conversion.explained, runtime="ONNX")
+_explained = partial(onnx_errors_explained, runtime="ONNX")
 
 
-class Tensor(NamedTuple):
+class Activation(NamedTuple):
     """What one operator hands to others, or the network's input.
 
     Attributes
@@ -53,7 +54,7 @@ class Tensor(NamedTuple):
         return self.numbers * (WIRE_BYTES[dtype] if own.kind == "f" else own.itemsize)
 
 
-class Operator(NamedTuple):
+class Vertex(NamedTuple):
     """One operator that computes something from the input.
 
     Attributes
@@ -79,8 +80,8 @@ class Network(NamedTuple):
     inputs, outputs : the names of the network's own.
     """
 
-    operators: tuple[Operator, ...]
-    tensors: dict[str, Tensor]
+    operators: tuple[Vertex, ...]
+    tensors: dict[str, Activation]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
@@ -122,7 +123,7 @@ def read_graph(model: bytes | str | os.PathLike) -> Network:
     import onnx
 
     name = model_files.name(model)
-    proto = onnx_conversion.read_proto(model)
+    proto = read_proto(model)
     with _explained(name, "check"):
         onnx.checker.check_model(proto)
         graph = onnx.shape_inference.infer_shapes(proto, strict_mode=True).graph
@@ -136,8 +137,8 @@ def read_graph(model: bytes | str | os.PathLike) -> Network:
         if node.output[0] not in constant:
             reads = dict.fromkeys(t for t in node.input if t and t not in constant)
             writes = tuple(t for t in node.output if t)
-            kind = ort.operator_name(node)
-            operators.append(Operator(node.name or writes[0], kind, tuple(reads), writes))
+            kind = ort.node_operator(node)
+            operators.append(Vertex(node.name or writes[0], kind, tuple(reads), writes))
     inputs = tuple(value.name for value in graph.input if value.name not in constant)
     outputs = tuple(value.name for value in graph.output)
     written = {t for operator in operators for t in operator.writes}
@@ -150,7 +151,7 @@ def read_graph(model: bytes | str | os.PathLike) -> Network:
     return Network(tuple(operators), tensors, inputs, outputs)
 
 
-def _needed(operators: list[Operator], outputs: tuple[str, ...]) -> list[Operator]:
+def _needed(operators: list[Vertex], outputs: tuple[str, ...]) -> list[Vertex]:
     """Return the operators without those that no output needs."""
     kept, needed = [], set(outputs)
     for operator in reversed(operators):
@@ -161,18 +162,20 @@ def _needed(operators: list[Operator], outputs: tuple[str, ...]) -> list[Operato
 
 
 def constants(graph: onnx.GraphProto) -> set[str]:
-    """Return the names of all tensors that do not depend on the input: weights and their kin."""
-    found = {weight.name for weight in graph.initializer}
-    found |= {weight.values.name for weight in graph.sparse_initializer}
+    """Return the names of all tensors that do not depend on the input: weights and their kin.
+
+    Taught in: notebooks/14_split_by_layers.ipynb
+    """
+    names = {weight.name for weight in graph.initializer}
+    names |= {weight.values.name for weight in graph.sparse_initializer}
     for node in graph.node:
-        read = [t for t in node.input if t]
-        random = node.op_type.startswith("Random") or node.op_type in ("Bernoulli", "Multinomial")
-        if not random and all(t in found for t in read):
-            found |= {t for t in node.output if t}
-    return found
+        read = {t for t in node.input if t}
+        if read <= names and not draws_random_numbers(node):
+            names |= {t for t in node.output if t}
+    return names
 
 
-def _tensor(model: str, name: str, value: onnx.ValueInfoProto | None) -> Tensor:
+def _tensor(model: str, name: str, value: onnx.ValueInfoProto | None) -> Activation:
     import onnx
 
     kind = value.type.tensor_type if value is not None else None
@@ -187,4 +190,4 @@ def _tensor(model: str, name: str, value: onnx.ValueInfoProto | None) -> Tensor:
             "batch, the first size, is open: export the model with fixed sizes"
         )
     dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
-    return Tensor(name, dtype, tuple(sizes))
+    return Activation(name, dtype, tuple(sizes))

@@ -71,10 +71,10 @@ class Plan(NamedTuple):
 
     head: frozenset[int]
     seconds: float
-    work: max_flow.Work
+    work: max_flow.Effort
 
 
-def minimum_cut(
+def best_plan(
     device: Sequence[float],
     server: Sequence[float],
     loads: Sequence[Load],
@@ -114,7 +114,7 @@ def minimum_cut(
     count = len(device)
     if len(server) != count or not count:
         raise ValueError(f"expected the seconds of as many operators, got {count}, {len(server)}")
-    placement.transfer_time(0, bandwidth, rtt)  # says what is wrong, if anything is
+    round_trip = placement.transfer_time(0, bandwidth, rtt)
     pipes, source, sink = [], count, count + 1
     for n in range(count):
         pipes += [Pipe(source, n, float(server[n])), Pipe(n, sink, float(device[n]))]
@@ -128,11 +128,11 @@ def minimum_cut(
         pipes.append(Pipe(writer, place, 8 * load.num_bytes / bandwidth))
         for reader in load.readers:
             pipes += [Pipe(place, reader, inf), Pipe(reader, writer, inf)]
-    found = max_flow.minimum_cut(sink + 1 + len(loads), pipes, source, sink)
-    head, everything = frozenset(n for n in found.side if n < count), frozenset(range(count))
-    if found.value + rtt < sum(device) and head != everything:
-        return Plan(head, found.value + rtt, found.work)
-    return Plan(everything, float(sum(device)), found.work)
+    cut = max_flow.minimum_cut(sink + 1 + len(loads), pipes, source, sink)
+    head, everything = frozenset(n for n in cut.side if n < count), frozenset(range(count))
+    if cut.value + round_trip < sum(device) and head != everything:
+        return Plan(head, cut.value + round_trip, cut.work)
+    return Plan(everything, float(sum(device)), cut.work)
 
 
 def bytes_across(num_bytes: Sequence[int], edges: Sequence[tuple[int, int]], head: set[int]) -> int:
@@ -163,7 +163,7 @@ def least_seconds(
 ) -> float:
     """Return the least time in which device and server together compute a graph.
 
-    By `minimum_cut`. To try all sets of operators on the device gives the same, in 2ⁿ steps:
+    By `best_plan`. To try all sets of operators on the device gives the same, in 2ⁿ steps:
     all sets that have, with each operator, those whose results it reads.
 
     Parameters
@@ -178,7 +178,7 @@ def least_seconds(
     Raises
     ------
     ValueError
-        As `minimum_cut`.
+        As `best_plan`.
 
     Taught in: notebooks/14_split_by_layers.ipynb
     """
@@ -186,4 +186,4 @@ def least_seconds(
     for writer, reader in edges:
         readers.setdefault(writer, set()).add(reader)
     tensors = [Load(writer, read, num_bytes[writer]) for writer, read in readers.items()]
-    return minimum_cut(device, server, tensors, bandwidth, rtt).seconds
+    return best_plan(device, server, tensors, bandwidth, rtt).seconds

@@ -17,7 +17,7 @@ class Pipe(NamedTuple):
 
 
 @dataclass
-class Work:
+class Effort:
     """What the algorithm did: counted, since times depend on the machine.
 
     Attributes
@@ -44,7 +44,7 @@ class Cut(NamedTuple):
 
     value: float
     side: frozenset[int]
-    work: Work
+    work: Effort
 
 
 def minimum_cut(places: int, pipes: Iterable[Pipe], source: int, sink: int) -> Cut:
@@ -73,7 +73,7 @@ def minimum_cut(places: int, pipes: Iterable[Pipe], source: int, sink: int) -> C
     Taught in: notebooks/14_split_by_layers.ipynb
     """
     ends, left, leaving = _checked(places, pipes, source, sink)
-    flow, work = 0.0, Work()
+    flow, work = 0.0, Effort()
     while True:
         # Distances from the source over pipes that have something left.
         work.phases += 1

@@ -3,6 +3,9 @@
 PyTorch runs in a process of its own.
 """
 
+import json
+import os
+import pickle
 import subprocess
 import sys
 from collections import Counter
@@ -11,10 +14,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnxruntime import quantization
 
-from edge_course import fashion_mnist
+from edge_course import data, fashion_mnist
 from edge_course.frameworks import in_pytorch
-from edge_course.runtimes import onnx_conversion, ort
+from edge_course.nodes.node import Node
+from edge_course.nodes.part import Part
+from edge_course.runtimes import (
+    model_files,
+    onnx_conversion,
+    onnx_files,
+    onnx_quantization,
+    ort,
+    ort_profile,
+    ort_session,
+)
+from edge_course.split_layers import cut, graph
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = in_pytorch.TRAINED
@@ -113,6 +128,10 @@ def export(kind: str, shape: tuple[int, ...] = (1, 28, 28)) -> bytes:
         "branch": Does(lambda x: x if x.mean() > 0 else -x).eval(),
         "batch as a number": Does(lambda x: x.reshape(int(x.shape[0]), 784) * 1).eval(),
         "unknown operator": Does(lambda x: torch.special.i0e(x)).eval(),
+        "dropped setting": nn.AvgPool2d(2, divisor_override=1).eval(),
+        "noise": Does(lambda x: x + torch.randn_like(x)).eval(),
+        "dropout in use": Does(lambda x: nn.functional.dropout(x, 0.5, training=True)).eval(),
+        "noise of NumPy": Does(lambda x: x + float(np.random.default_rng().random())).eval(),
     }
     return ort.export(models[kind], shape)
 
@@ -131,6 +150,10 @@ def export(kind: str, shape: tuple[int, ...] = (1, 28, 28)) -> bytes:
         ("branch", (4,), ort.ModelError, "PyTorch cannot export this model: .*data-dependent"),
         ("batch as a number", (1, 28, 28), ort.ModelError, "for a batch of two only; does its"),
         ("unknown operator", (4,), ort.ModelError, "PyTorch cannot export this model: .*i0e"),
+        ("dropped setting", (1, 4, 4), ort.ModelError, "something else than the model: .*'scores'"),
+        ("noise", (4,), ort.ModelError, r"draws random numbers \(RandomNormalLike in ONNX\)"),
+        ("dropout in use", (4,), ort.ModelError, "draws random numbers"),
+        ("noise of NumPy", (4,), ort.ModelError, "draws random numbers: it answers the same"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_exported_is_refused(call, kind, shape, error, message) -> None:
@@ -237,7 +260,7 @@ def test_what_cannot_be_quantized_is_refused(files, calibration) -> None:
         ort.quantize_model(float32, "float16")
     with pytest.raises(ValueError, match=r'only the mode "int8" takes .*not "dynamic"'):
         ort.quantize_model(float32, "dynamic", calibration)
-    for mode in ort.MODES:
+    for mode in ort.QUANTIZATION_MODES:
         with pytest.raises(ort.ModelError, match="these bytes: is quantized already"):
             ort.quantize_model(files["seed_cnn", mode], "int8", calibration)
     two = model_of("y = Add(x, z)", "float[n,3] x, float[n,3] z")
@@ -248,6 +271,25 @@ def test_what_cannot_be_quantized_is_refused(files, calibration) -> None:
         ort.quantize_model(open_, "int8", np.zeros((2, 1, 3), np.float32))
     with pytest.raises(ort.ModelError, match="these bytes: ONNX Runtime cannot quantize this"):
         ort.quantize_model(model_of("y = Gemm(x, x, x, x)"), "dynamic")
+
+
+@pytest.mark.parametrize(
+    ("instead", "message"),
+    [
+        ("y = Neg(x)", "quantized wrongly: y is off by 200% of its size in float32"),
+        ("y = Concat<axis=1>(x, x)", r"y has the shape \(4, 6\), for \(4, 3\) in float32"),
+        ("y = Div(x, z)", "numbers that are not finite"),
+    ],
+)
+def test_what_is_quantized_wrongly_is_found(monkeypatch, instead, message) -> None:
+    """As if the quantizer had written another network."""
+    body = f"z = Sub(x, x) {instead}"
+    wrong = onnx.load_from_string(model_of(body, outputs="float[n,w] y"))
+    monkeypatch.setattr(
+        quantization, "quantize_dynamic", lambda _given, made, **_: onnx.save(wrong, made)
+    )
+    with pytest.raises(ort.ModelError, match=message):
+        ort.quantize_model(model_of("y = Identity(x)"), "dynamic")
 
 
 # --- Levels
@@ -335,8 +377,17 @@ def test_paths_and_bytes_are_taken(files, pictures, tmp_path) -> None:
 def test_model_of_a_fixed_batch_takes_only_that(files) -> None:
     runner = ort.Runner(model_of("y = Relu(x)", "float[2,3] x", "float[2,3] y"))
     assert runner.run(np.zeros((2, 3), np.float32)).shape == (2, 3)
-    with pytest.raises(ort.ModelError, match="ONNX Runtime cannot run 4 inputs through this model"):
-        runner.run(np.zeros((4, 3), np.float32))
+    for call_ in (runner.run, runner.scores, runner.invoker):
+        with pytest.raises(ValueError, match="exactly 2 inputs at once, got 4: its batch is fixed"):
+            call_(np.zeros((4, 3), np.float32))
+    assert runner.scores(np.ones((4, 3), np.float32), batch=2).shape == (4, 3)
+
+
+def test_what_fails_while_running_is_not_blamed_on_the_file() -> None:
+    runner = ort.Runner(model_of("s = Constant<value_ints=[7,-1]>() y = Reshape(x, s)"))
+    with pytest.raises(ort.ModelError, match="cannot run 2 inputs through this model") as raised:
+        runner.run(np.zeros((2, 3), np.float32))
+    assert "cut short" not in str(raised.value)
 
 
 # --- What is in a file
@@ -461,12 +512,112 @@ def test_newer_operator_set_and_unknown_operators_are_named() -> None:
         ort.operators(model_of("y = Foo(x)"))
 
 
-def test_weights_in_another_file_are_refused(files, tmp_path) -> None:
-    proto = ort.read_proto(files["seed_cnn", "float32"])
-    onnx.save(proto, tmp_path / "model.onnx", save_as_external_data=True, location="weights")
-    for read in (ort.read_proto, ort.operators):
-        with pytest.raises(ort.ModelError, match=r"model\.onnx: keeps its weights in another file"):
-            read(tmp_path / "model.onnx")
+def saved_apart(folder: Path, value: float) -> Path:
+    """Write x · w with all weights equal, in another file; return the model's path."""
+    folder.mkdir()
+    proto = onnx.load_from_string(model_of("y = MatMul(x, w)"))
+    weight = onnx.numpy_helper.from_array(np.full((3, 3), value, np.float32), "w")
+    proto.graph.initializer.append(weight)
+    onnx.save(proto, folder / "model.onnx", save_as_external_data=True, location="weights",
+              size_threshold=0)  # fmt: skip
+    return folder / "model.onnx"
+
+
+def operator_times(model) -> list:
+    return ort_profile.operator_times(model, np.ones((1, 3), np.float32), runs=1)
+
+
+READERS = (
+    ort.read_proto, ort.operators, ort.session, ort.Runner, Part, Node, graph.read_graph,
+    operator_times,
+    lambda model: ort.optimize_model(model, "all"),
+    lambda model: ort.quantize_model(model, "dynamic"),
+    lambda model: cut.cut_model(model, []),
+)  # fmt: skip
+
+
+def test_weights_in_another_file_come_from_the_folder_of_the_model(tmp_path, monkeypatch) -> None:
+    paths = {value: saved_apart(tmp_path / str(value), value) for value in (1.0, 7.0)}
+    x = np.ones((2, 3), np.float32)
+    for here in (tmp_path, tmp_path / "1.0", tmp_path / "7.0"):
+        monkeypatch.chdir(here)
+        for value, path in paths.items():
+            relative = os.path.relpath(path)
+            for model in (path, relative, ort.optimize_model(path, "all")):
+                assert (ort.Runner(model).run(x) == 3 * value).all()
+            assert (Part(relative).run({"x": x})["y"] == 3 * value).all()
+            (matmul,) = ort.operators(relative)
+            assert (matmul.inputs[1].values == value).all()
+            tail = cut.cut_model(relative, []).tail
+            assert (ort.Runner(tail).run(x) == 3 * value).all()
+            int8 = ort.Runner(ort.quantize_model(relative, "dynamic")).run(x)
+            assert np.allclose(int8, 3 * value, rtol=0.02)
+    assert Part(paths[1.0]).model != Part(paths[7.0]).model, "the weights count, too"
+    with Node(os.path.relpath(paths[1.0])) as node:
+        assert node.model == Part(paths[1.0]).model
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_content_without_its_weights_is_refused(tmp_path, monkeypatch, read) -> None:
+    path = saved_apart(tmp_path / "a", 1.0)
+    monkeypatch.chdir(path.parent)  # where a file of the right name lies
+    with pytest.raises(ort.ModelError, match=r"^these bytes: keeps its weights in another file, w"):
+        read(path.read_bytes())
+    with pytest.raises(ort.ModelError, match=r"^\S+model\.onnx: keeps its weights in another file"):
+        read(model_files.content(path))
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_weights_that_are_missing_or_too_short_are_named(tmp_path, read) -> None:
+    path = saved_apart(tmp_path / "a", 1.0)
+    weights = path.with_name("weights")
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ort.ModelError, match=r"model\.onnx: its weights 'w' cannot .* weights in "):
+        read(path)
+    weights.unlink()
+    with pytest.raises(ort.ModelError, match=r"model\.onnx: its weights 'w' cannot .*both files"):
+        read(path)
+
+
+@pytest.mark.parametrize("location", ["../outside", "/outside", "link", ""])
+def test_weights_outside_the_folder_of_the_model_are_not_read(tmp_path, location) -> None:
+    path = saved_apart(tmp_path / "a", 1.0)
+    (tmp_path / "outside").write_bytes(bytes(36))
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "outside")
+    proto = onnx.load(path, load_external_data=False)
+    if location.startswith("/"):
+        location = str(tmp_path / "outside")
+    proto.graph.initializer[0].external_data[0].value = location
+    onnx.save(proto, path)
+    with pytest.raises(ort.ModelError, match=r"model\.onnx: its weights 'w' cannot be read"):
+        ort.Runner(path)
+
+
+@pytest.mark.parametrize("place", ["attribute", "branch", "function"])
+def test_arrays_in_another_file_are_found_everywhere(place) -> None:
+    array = onnx.TensorProto(name="far", data_type=1, dims=[3], data_location=1)
+    array.external_data.add(key="location", value="nowhere")
+    constant = onnx.helper.make_node("Constant", [], ["c"], value=array)
+    proto = onnx.load_from_string(model_of("y = Relu(x)"))
+    if place == "attribute":
+        proto.graph.node.append(constant)
+    elif place == "branch":
+        branch = onnx.helper.make_graph([constant], "branch", [], [])
+        proto.graph.node[0].attribute.append(onnx.helper.make_attribute("then", branch))
+    else:
+        proto.functions.add(name="f").node.append(constant)
+    with pytest.raises(ort.ModelError, match="in another file, nowhere"):
+        ort.read_proto(proto.SerializeToString())
+
+
+def test_shipped_content_knows_its_name() -> None:
+    content = data.read("seed_cnn_int8.tflite")
+    with pytest.raises(ort.ModelError, match=r"^data/seed_cnn_int8\.tflite: "):
+        ort.Runner(content)
+    with pytest.raises(ort.ModelError, match=r"^these bytes: "):
+        ort.Runner(bytes(content[:100]))
+    same = pickle.loads(pickle.dumps(content))  # on its way to another process
+    assert same == content and same.name == content.name
 
 
 TRUNCATIONS = """
@@ -494,6 +645,18 @@ def test_truncated_file_never_loads_and_never_ends_the_process(files, tmp_path) 
     assert child.returncode == 0, child.stderr[-2000:]
 
 
-def test_the_names_of_the_conversion_module_are_here() -> None:
-    for name in ("MODES", "export", "quantize_model", "read_proto"):
-        assert getattr(ort, name) is getattr(onnx_conversion, name)
+def test_the_names_of_the_other_modules_are_here() -> None:
+    for module, name in (
+        (onnx_conversion, "export"),
+        (onnx_files, "read_proto"),
+        (onnx_quantization, "quantize_model"),
+        (ort_session, "Runner"),
+    ):
+        assert getattr(ort, name) is getattr(module, name)
+
+
+def test_importing_loads_no_framework() -> None:
+    code = "import json, sys, edge_course.runtimes.ort; print(json.dumps(list(sys.modules)))"
+    child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    loaded = set(json.loads(child.stdout))
+    assert not loaded & {"tensorflow", "keras", "torch", "onnx", "onnxruntime"}

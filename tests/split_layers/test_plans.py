@@ -75,7 +75,7 @@ def test_the_plan_costs_what_it_says():
         device, server, num_bytes = split_graphs.random_chain(rng, count)
         loads = [Load(None, {0}, 5)]
         loads += [Load(w, {r for v, r in edges if v == w}, num_bytes[w]) for w in range(count)]
-        plan = graph_plan.minimum_cut(device, server, loads, 8, 1)
+        plan = graph_plan.best_plan(device, server, loads, 8, 1)
         assert all(w in plan.head or r not in plan.head for w, r in edges)
         seconds = sum(device[n] if n in plan.head else server[n] for n in range(count))
         if len(plan.head) < count:
@@ -90,14 +90,14 @@ def test_a_chain_is_a_graph_too():
         device, server, num_bytes = split_graphs.random_chain(rng, rng.randint(1, 9))
         loads = [Load(None, {0}, num_bytes[0])]
         loads += [Load(n - 1, {n}, num_bytes[n]) for n in range(1, len(device))]
-        plan = graph_plan.minimum_cut(device, server, loads, 8, 2)
+        plan = graph_plan.best_plan(device, server, loads, 8, 2)
         best = min(tried_chain(device, server, num_bytes, 8, 2))
         assert plan.seconds == pytest.approx(best)
 
 
 def test_a_tensor_is_sent_once_however_many_read_it():
     loads = [Load(0, {1, 2, 3}, 10)]
-    plan = graph_plan.minimum_cut([1, 9, 9, 9], [math.inf, 0, 0, 0], loads, 8, 0)
+    plan = graph_plan.best_plan([1, 9, 9, 9], [math.inf, 0, 0, 0], loads, 8, 0)
     assert plan.head == {0} and plan.seconds == 11
 
 
@@ -107,7 +107,7 @@ def test_minimum_cut_of_real_graphs_is_the_best_of_all_cuts():
     for _ in range(100):
         device, server = rng.integers(0, 9, (2, len(network.operators)))
         loads = graph_plan.loads(network, "int8", as_stored=2)
-        plan = graph_plan.minimum_cut(device, server, loads, 16, 1)
+        plan = graph_plan.best_plan(device, server, loads, 16, 1)
         heads = cut.possible_cuts(network)
         seconds = chain_plan.cut_seconds(
             [sum(device[list(h)]) for h in heads],
@@ -217,7 +217,7 @@ def test_work_is_within_the_bound_of_the_algorithm(count):
     device, server, num_bytes = split_graphs.random_chain(rng, count)
     server[0] = math.inf
     loads = [Load(w, {r for v, r in edges if v == w}, num_bytes[w]) for w in range(count)]
-    work = graph_plan.minimum_cut(device, server, loads, 8, 0).work
+    work = graph_plan.best_plan(device, server, loads, 8, 0).work
     places = count + 2 + len(loads)
     pipe_count = 2 * count + len(loads) + 2 * len(edges)
     both_ways = 2 * pipe_count
@@ -278,7 +278,7 @@ def test_what_is_no_chain_is_refused(case, problem):
 )
 def test_what_is_no_graph_is_refused(case, problem):
     with pytest.raises(ValueError, match=problem):
-        graph_plan.minimum_cut(*case)
+        graph_plan.best_plan(*case)
 
 
 def test_other_numbers_are_refused():

@@ -33,7 +33,8 @@ def compare(path: str) -> dict:
 
 def differences(report: dict, path: str, model) -> None:
     """Enter the largest relative differences into the report."""
-    original, file = ort.Runner(path), litert.Runner(litert.convert(model, "float32"))
+    # As it is written: fusing a padding into the pooling behind it can go wrong in ONNX Runtime.
+    original, file = ort.Runner(path, level="none"), litert.Runner(litert.convert(model, "float32"))
     random = np.random.default_rng(1000)
     for n, spread in BATCHES:
         x = random.normal(0, spread, (n, *original.input_shape)).astype(np.float32)

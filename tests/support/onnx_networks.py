@@ -11,6 +11,7 @@ import random
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -33,7 +34,14 @@ class Apply(nn.Module):
 
 
 class Constant(nn.Module):
-    """Adds or multiplies by an array that is matched from the last axis on."""
+    """Computes with an array that is matched from the last axis on."""
+
+    KINDS: ClassVar = {
+        "add": lambda x, a: a + x,
+        "multiply": lambda x, a: x * a,
+        "subtract": lambda x, a: a - x,
+        "divide": lambda x, a: x / (1 + a * a),
+    }
 
     def __init__(self, kind: str, *shape: int):
         super().__init__()
@@ -41,7 +49,7 @@ class Constant(nn.Module):
         self.register_buffer("array", torch.randn(shape))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.array + x if self.kind == "add" else x * self.array
+        return self.KINDS[self.kind](x, self.array)
 
 
 def conv(r: random.Random, shape: list[int]) -> nn.Module:
@@ -53,6 +61,7 @@ def conv(r: random.Random, shape: list[int]) -> nn.Module:
         settings["stride"] = r.choice((2, 3, (1, 2), (2, 1)))
     if kind == "dilation":
         settings["dilation"] = r.choice((2, (1, 2), (2, 1)))
+        settings["stride"] = r.choice((1, 1, 2))
     settings["padding"] = "same" if kind == "same" else (r.randint(0, 2), r.randint(0, 2))
     groups = r.choice((1, 1, channels, channels, 2, 3))
     groups = groups if channels % groups == 0 else 1
@@ -78,6 +87,14 @@ def activation(r: random.Random, shape: list[int]) -> nn.Module:
             nn.ReLU(),
             nn.ReLU6(),
             nn.Sigmoid(),
+            nn.Tanh(),
+            nn.Softplus(),
+            nn.SiLU(),
+            nn.GELU(approximate=r.choice(("none", "tanh"))),
+            nn.Hardswish(),
+            nn.Hardsigmoid(),
+            nn.LeakyReLU(r.uniform(0, 0.5)),
+            nn.ELU(),
             nn.Hardtanh(low, high + 0.1),
             Apply(lambda x: x.clamp(min=low)),
             Apply(lambda x: x.clamp(max=high)),
@@ -92,14 +109,33 @@ def pool(r: random.Random, shape: list[int]) -> nn.Module:
     pads = tuple(r.randint(0, size // 2) for size in sizes)
     stride = r.choice((1, 2, 3, (1, 2)))
     if r.random() < 0.5:
-        return nn.MaxPool2d(kernel, stride, pads)
+        fitting = [(size + 2 * pad - k) % s == 0 for size, pad, k, s in zip(
+            shape[2:], pads, sizes, stride if isinstance(stride, tuple) else (stride, stride),
+            strict=True)]  # fmt: skip
+        return nn.MaxPool2d(kernel, stride, pads, ceil_mode=all(fitting) and not any(pads))
     if r.random() < 0.3:
         return nn.AvgPool2d(3, 1, 1, count_include_pad=False)  # as padding "same"
     return nn.AvgPool2d(kernel, stride, pads, count_include_pad=r.random() < 0.5)
 
 
+def resize(r: random.Random, shape: list[int]) -> nn.Module:
+    """Return what makes a picture larger."""
+    channels, border = shape[1], [r.randint(0, 2) for _ in range(4)]
+    strides, filters = r.choice((1, 2, (2, 1))), r.randint(1, 4)
+    return r.choice(
+        (
+            nn.Upsample(scale_factor=r.choice((2, 3)), mode="nearest"),
+            nn.Upsample(scale_factor=2, mode="bilinear"),
+            nn.ConvTranspose2d(channels, filters, 3, strides, r.choice((0, 1)), bias=False),
+            nn.ConvTranspose2d(channels, filters, (2, 3), 2, 1, output_padding=1),
+            nn.ConstantPad2d(border, r.choice((0.0, 1.5))),
+            nn.ReflectionPad2d(border),
+        )
+    )
+
+
 def constant(r: random.Random, shape: list[int]) -> nn.Module:
-    kind = r.choice(("add", "multiply"))
+    kind = r.choice(tuple(Constant.KINDS))
     if len(shape) == 2:
         return Constant(kind, *r.choice(((), (shape[1],), (1, shape[1]))))
     _, c, h, w = shape
@@ -131,6 +167,10 @@ def head(r: random.Random, shape: list[int]) -> list[nn.Module]:
             [nn.Flatten()],
             [nn.Flatten()],
             [Apply(lambda x: x.reshape(-1, size))],
+            [Apply(lambda x: x.view(x.size(0), -1))],
+            [Apply(lambda x: x.permute(0, 2, 3, 1)), nn.Flatten()],
+            [nn.AdaptiveMaxPool2d(1), nn.Flatten()],
+            [nn.AdaptiveAvgPool2d(1), Apply(lambda x: x.squeeze(3).squeeze(2))],
             [nn.AdaptiveAvgPool2d(1), nn.Flatten()],
             [Apply(lambda x: x.mean((2, 3)))],
         )
@@ -145,7 +185,12 @@ def tail(r: random.Random, shape: list[int]) -> list[nn.Module]:
     units = dense[0].out_features if dense else features
     before = [norm(r, shape), activation(r, shape), constant(r, shape), nn.Dropout()]
     after = [norm(r, [0, units]), activation(r, [0, units])]
-    last = [nn.Softmax(1), Apply(lambda x: x.reshape(-1, units, 1, 1)), nn.Identity()]
+    last = [
+        nn.Softmax(1),
+        Apply(lambda x: x.reshape(-1, units, 1, 1)),
+        Apply(lambda x: x[:, :, None, None]),
+        nn.Identity(),
+    ]
     return [
         *r.sample(before, r.choice((0, 0, 0, 1))),
         *dense,
@@ -173,7 +218,7 @@ def network(seed: int) -> tuple[nn.Module, torch.Tensor]:
     example = torch.randn(2, r.randint(1, 6), r.randint(6, 12), r.randint(6, 12))
     layers: list[nn.Module] = []
     x = example
-    steps = (conv, conv, conv, norm, activation, pool, constant, branches)
+    steps = (conv, conv, conv, norm, activation, pool, resize, constant, branches)
     for step in r.choices(steps, k=r.randint(2, 6)):
         x = grow(layers, x, step(r, list(x.shape)))
     for layer in head(r, list(x.shape)):
