@@ -1,7 +1,4 @@
-"""ONNX operators that compute number by number or across features, in Keras.
-
-Taught in: notebooks/05_crossing_frameworks.ipynb
-"""
+"""ONNX operators that compute number by number or across features, in Keras."""
 
 from __future__ import annotations
 

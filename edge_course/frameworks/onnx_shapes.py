@@ -1,7 +1,4 @@
-"""ONNX operators that hand numbers on in another shape, order or size, in Keras.
-
-Taught in: notebooks/05_crossing_frameworks.ipynb
-"""
+"""ONNX operators that hand numbers on in another shape, order or size, in Keras."""
 
 from __future__ import annotations
 

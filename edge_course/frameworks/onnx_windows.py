@@ -1,7 +1,4 @@
-"""ONNX operators that look at windows of a picture, or at all of it, in Keras.
-
-Taught in: notebooks/05_crossing_frameworks.ipynb
-"""
+"""ONNX operators that look at windows of a picture, or at all of it, in Keras."""
 
 from __future__ import annotations
 

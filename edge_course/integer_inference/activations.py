@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_course.integer_inference.step import HIGHEST, LOWEST, Step
+from edge_course.integer_inference.step import Step
 from edge_course.integer_inference.table import computes, not_the_batch, settings
+from edge_course.quantization.accumulator import HIGHEST, LOWEST
 from edge_course.quantization.fixed_point import divide_by_power_of_two, quantize_multiplier
 from edge_course.quantization.rounding import rounded
 from edge_course.runtimes.tflite_file import Operator

@@ -17,16 +17,16 @@ from edge_course.quantization.fixed_point import (
 )
 from edge_course.runtimes.tflite_file import Operator
 
-LARGEST = 2**8  # steps of an output in one step of an input of ADD, SUB and MUL
+MOST_STEPS = 2**8  # steps of an output in one step of an input of ADD, SUB and MUL
 
 
 def _small_steps(operator: Operator) -> str:
     """Refuse scales with which LiteRT's default kernels compute wrong signs (32 bits overflow)."""
     inputs, output = [t.scales[0] for t in operator.inputs], operator.outputs[0].scales[0]
     ratios = [np.prod(inputs) / output] if operator.name == "MUL" else inputs / output
-    if max(ratios) < LARGEST:
+    if max(ratios) < MOST_STEPS:
         return ""
-    return f"one step of an input is {max(ratios):.0f} steps of the output, {LARGEST} or more"
+    return f"one step of an input is {max(ratios):.0f} steps of the output, {MOST_STEPS} or more"
 
 
 @computes("ADD", spreads, _small_steps)
@@ -44,7 +44,7 @@ def _sub(step: Step) -> np.ndarray:
 def _sum(step: Step, sign: int) -> np.ndarray:
     a, b = (step.centred(i).astype(np.int64) for i in (0, 1))
     ratios = np.array([step.tensor(i).scales[0] / step.output.scales[0] for i in (0, 1)])
-    step = step.within(ratios, 2**-10, LARGEST)
+    step = step.within(ratios, 2**-10, MOST_STEPS)
     if step.kernels == "default":
         return step.clipped(_sum_by_default(a, sign * b, ratios))
     first, second = (float(step.tensor(i).scales[0]) for i in (0, 1))
@@ -70,7 +70,7 @@ def _sum_by_default(a: np.ndarray, b: np.ndarray, ratios: np.ndarray) -> np.ndar
 def _mul(step: Step) -> np.ndarray:
     """Return a product; its multiplier comes from scales in float32 in both families."""
     real = step.tensor(0).scales * step.tensor(1).scales / step.output.scales
-    step = step.within(real, 2**-16, LARGEST)
+    step = step.within(real, 2**-16, MOST_STEPS)
     return step.rescaled(step.centred(0) * step.centred(1), real, rescale_twice)
 
 

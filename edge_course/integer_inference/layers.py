@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from edge_course.integer_inference.step import LOWEST, Step
+from edge_course.integer_inference.step import Step
 from edge_course.integer_inference.table import (
     computes,
     constant,
@@ -15,6 +15,7 @@ from edge_course.integer_inference.table import (
     settings,
 )
 from edge_course.networks import layout
+from edge_course.quantization.accumulator import LOWEST
 from edge_course.quantization.fixed_point import quantize_multiplier, rescale_once, rescale_twice
 from edge_course.runtimes.tflite_file import Operator
 

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edge_course.quantization.accumulator import HIGHEST, LOWEST
 from edge_course.quantization.fixed_point import quantize_multiplier
 from edge_course.runtimes.tflite_file import Operator, Tensor
-
-LOWEST, HIGHEST = -128, 127
 
 
 class Step(NamedTuple):

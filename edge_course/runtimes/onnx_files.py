@@ -53,8 +53,6 @@ def onnx_content(model: bytes | str | os.PathLike) -> FileContent:
     ------
     ModelError
         As `read_proto`.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
     proto, was_whole = _read(model)
     if was_whole:

@@ -132,10 +132,7 @@ def check_loads(model: bytes | str | os.PathLike) -> None:
 
 
 def node_operator(node: onnx.NodeProto) -> str:
-    """Return a node's operator, with its domain if it is not one of ONNX itself.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
-    """
+    """Return a node's operator, with its domain if it is not one of ONNX itself."""
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 

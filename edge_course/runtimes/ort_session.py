@@ -48,8 +48,6 @@ def session(
         If it is not an ONNX model that this runtime can read.
     ValueError
         If the threads or the level are not as above.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
     import onnxruntime
 

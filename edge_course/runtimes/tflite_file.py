@@ -37,8 +37,6 @@ class Tensor(NamedTuple):
     scales, zero_points : float32 and int64, one for each channel or one for all; of length 0
         if the tensor holds no codes.
     values : the weights, of that dtype; None for an activation.
-
-    Taught in: notebooks/03_keras_to_litert.ipynb
     """
 
     index: int
@@ -63,8 +61,6 @@ class Operator(NamedTuple):
     inputs : None stands for one left out before others; those left out at the end have no place.
     outputs : as in the file.
     options : the settings under the schema's names, such as ``options.strideH``.
-
-    Taught in: notebooks/03_keras_to_litert.ipynb
     """
 
     name: str
@@ -192,8 +188,6 @@ def rewrite(
         As `read_tflite`.
     ValueError
         If a tensor does not fit the one in the file, or codes to be packed need more bits.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
     """
     from ai_edge_litert import schema_py_generated as schema
 

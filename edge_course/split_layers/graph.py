@@ -162,10 +162,7 @@ def _needed(operators: list[Vertex], outputs: tuple[str, ...]) -> list[Vertex]:
 
 
 def constants(graph: onnx.GraphProto) -> set[str]:
-    """Return the names of all tensors that do not depend on the input: weights and their kin.
-
-    Taught in: notebooks/14_split_by_layers.ipynb
-    """
+    """Return the names of all tensors that do not depend on the input: weights and their kin."""
     names = {weight.name for weight in graph.initializer}
     names |= {weight.values.name for weight in graph.sparse_initializer}
     for node in graph.node:
