@@ -35,7 +35,10 @@ SECONDS = {
     "tests/frameworks/test_four_runtimes.py": 20,
     "tests/integer_inference/test_model.py": 20,
     "tests/split_layers/test_bottleneck.py": 20,
-    "tests/test_environment.py": 20,
+    "tests/test_environment.py": 15,
+    "tests/frameworks/test_in_pytorch.py": 12,
+    "tests/compression/test_scoreboard.py": 10,
+    "tests/runtimes/test_litert.py": 10,
 }
 PEAKS = pytest.StashKey[list[int]]()  # bytes, of every worker that has finished
 
