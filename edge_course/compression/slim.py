@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_course.runtimes import litert, model_files, tflite_file
 from edge_course.runtimes.model_files import ModelError
-from edge_course.runtimes.tflite_schema import from_schema, operator_name, to_schema
+from edge_course.runtimes.tflite_schema import builtin_name, from_schema, to_schema
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -133,9 +133,9 @@ def _flatten_in_the_dense_layer(file: Any, graph: Any) -> None:
     """Let a dense layer read what was reshaped for it; what made the new shape goes as well."""
     makers = {i: o for o in graph.operators for i in _indices(o, "outputs")}
     readers = [i for o in graph.operators for i in _indices(o, "inputs")]
-    for dense in [o for o in graph.operators if operator_name(file, o) == "FULLY_CONNECTED"]:
+    for dense in [o for o in graph.operators if builtin_name(file, o) == "FULLY_CONNECTED"]:
         reshape = makers.get(dense.inputs[0])
-        if reshape is None or operator_name(file, reshape) != "RESHAPE":
+        if reshape is None or builtin_name(file, reshape) != "RESHAPE":
             continue
         before, after = (graph.tensors[i].shape for i in (reshape.inputs[0], dense.inputs[0]))
         one_each = len(before) > 2 and before[0] == after[0] == 1 and len(after) == 2

@@ -9,7 +9,7 @@ import numpy as np
 from edge_course.integer_inference.step import Step
 from edge_course.integer_inference.table import (
     computes,
-    constant,
+    must_be_constant,
     not_the_batch,
     same_codes,
     settings,
@@ -101,7 +101,7 @@ def _dense_products(step: Step) -> np.ndarray:
 
 def _weights(operator: Operator) -> str:
     """Refuse weights that are computed, or centred somewhere else than at 0."""
-    reasons = [constant(operator, i) for i in range(1, len(operator.inputs))]
+    reasons = [must_be_constant(operator, i) for i in range(1, len(operator.inputs))]
     if any(reasons):
         return max(reasons)
     if operator.inputs[1].zero_points.any():
@@ -155,7 +155,7 @@ def _average_pool_2d(step: Step) -> np.ndarray:
 
 def _mean_of_one(operator: Operator) -> str:
     axes, rank = operator.inputs[1].values, len(operator.inputs[0].shape)
-    return constant(operator, 1) or not_the_batch(axes, rank)
+    return must_be_constant(operator, 1) or not_the_batch(axes, rank)
 
 
 @computes("MEAN", settings, _mean_of_one)

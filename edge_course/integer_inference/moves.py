@@ -7,7 +7,7 @@ import numpy as np
 from edge_course.integer_inference.step import Step
 from edge_course.integer_inference.table import (
     computes,
-    constant,
+    must_be_constant,
     not_the_batch,
     same_codes,
     settings,
@@ -40,7 +40,7 @@ def _all_codes(step: Step) -> list[np.ndarray]:
 
 
 def _border_of_each_input(operator: Operator) -> str:
-    return constant(operator, 1) or not_the_batch(
+    return must_be_constant(operator, 1) or not_the_batch(
         np.flatnonzero(operator.inputs[1].values.any(axis=1)), _rank(operator)
     )
 
@@ -62,7 +62,9 @@ def _same_in_another_shape(step: Step) -> np.ndarray:
 
 
 def _axis_inside(operator: Operator) -> str:
-    return constant(operator, 1) or not_the_batch(operator.inputs[1].values, _rank(operator))
+    return must_be_constant(operator, 1) or not_the_batch(
+        operator.inputs[1].values, _rank(operator)
+    )
 
 
 @computes("EXPAND_DIMS", same_codes, _axis_inside)
@@ -86,7 +88,7 @@ def _squeeze(step: Step) -> np.ndarray:
 
 def _batch_stays_first(operator: Operator) -> str:
     order = operator.inputs[1].values
-    if (reason := constant(operator, 1)) or order[0] % _rank(operator) == 0:
+    if (reason := must_be_constant(operator, 1)) or order[0] % _rank(operator) == 0:
         return reason
     return "it moves the first axis, along which different inputs lie"
 
@@ -99,7 +101,9 @@ def _transpose(step: Step) -> np.ndarray:
 
 def _gathers_inside(operator: Operator) -> str:
     data, indices = operator.inputs
-    if reason := constant(operator, 1) or not_the_batch(operator.options.axis, len(data.shape)):
+    if reason := must_be_constant(operator, 1) or not_the_batch(
+        operator.options.axis, len(data.shape)
+    ):
         return reason
     if operator.options.batchDims:
         return "its setting batchDims is not 0"
@@ -131,7 +135,7 @@ def _slices(operator: Operator, shape: tuple[int, ...]) -> tuple[slice | int, ..
 
 def _slices_each_input(operator: Operator) -> str:
     o = operator.options
-    reasons = [constant(operator, i) for i in (1, 2, 3)]
+    reasons = [must_be_constant(operator, i) for i in (1, 2, 3)]
     if any(reasons):
         return max(reasons)
     if o.ellipsisMask or o.newAxisMask or o.offset:
@@ -150,7 +154,7 @@ def _strided_slice(step: Step) -> np.ndarray:
 
 
 def _blocks_are_constant(operator: Operator) -> str:
-    return constant(operator, 1) or constant(operator, 2)
+    return must_be_constant(operator, 1) or must_be_constant(operator, 2)
 
 
 @computes("SPACE_TO_BATCH_ND", same_codes, _blocks_are_constant)

@@ -66,7 +66,7 @@ def not_the_batch(axes: np.ndarray, rank: int) -> str:
     return ""
 
 
-def constant(operator: Operator, i: int) -> str:
+def must_be_constant(operator: Operator, i: int) -> str:
     """Refuse settings (axes, sizes, an order) that are not numbers of the file."""
     if operator.inputs[i].values is None:
         return f"its input {operator.inputs[i].name!r} is computed while the network runs"

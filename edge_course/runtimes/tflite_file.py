@@ -13,10 +13,10 @@ import numpy as np
 from edge_course.quantization import packing
 from edge_course.runtimes import litert, model_files
 from edge_course.runtimes.model_files import ModelError
-from edge_course.runtimes.tflite_schema import from_schema, operator_name, to_schema
+from edge_course.runtimes.tflite_schema import builtin_name, from_schema, to_schema
 
 # The schema's types that NumPy has too.
-DTYPES = (
+NUMPY_TYPES = (
     "float64", "float32", "float16", "complex64", "bool",
     "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8",
 )  # fmt: skip
@@ -117,7 +117,7 @@ def read_tflite(model: bytes | str | os.PathLike) -> Graph:
             return tuple(None if i < 0 else tensors[i] for i in _no_trailing(indices))
 
         operators = tuple(
-            Operator(operator_name(file, o), chosen(o.inputs), chosen(o.outputs), o.builtinOptions)
+            Operator(builtin_name(file, o), chosen(o.inputs), chosen(o.outputs), o.builtinOptions)
             for o in graph.operators or ()
         )
         return Graph(tensors, operators, chosen(graph.inputs), chosen(graph.outputs))
@@ -234,7 +234,7 @@ def _tensor(index: int, tensor: Any, buffers: list, file_name: str) -> Tensor:
     types = {number: kind for kind, number in vars(schema.TensorType).items()}
     kind = types[tensor.type].lower()
     unread = {
-        f"is of the type {kind}": kind not in (*DTYPES, "int4"),
+        f"is of the type {kind}": kind not in (*NUMPY_TYPES, "int4"),
         "is stored sparsely": tensor.sparsity is not None,
         "lies behind the FlatBuffer or in another file": bool(
             buffer.offset or tensor.externalBuffer

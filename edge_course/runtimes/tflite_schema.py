@@ -35,7 +35,7 @@ def from_schema(file: Any, builder: Any = None) -> bytes:
     return bytes(builder.Output())
 
 
-def operator_name(file: Any, operator: Any) -> str:
+def builtin_name(file: Any, operator: Any) -> str:
     """Return what the schema calls an operator of a file, an ``OperatorT`` of a ``ModelT``.
 
     Files written before TensorFlow 2.4 keep the code in a field of one byte, which is now
