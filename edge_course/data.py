@@ -42,6 +42,23 @@ class FileContent(bytes):
         return made
 
 
+def file_content(file: bytes | str | os.PathLike) -> FileContent:
+    """Return the content of a file, given by its path or by its content.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    TypeError
+        If it is neither a path nor bytes.
+    """
+    if isinstance(file, bytes | bytearray | memoryview):
+        return FileContent(file, getattr(file, "name", "these bytes"))
+    if not isinstance(file, str | os.PathLike):
+        raise TypeError(f"expected a file's path or bytes, got {type(file).__name__}")
+    return FileContent(Path(file).read_bytes(), str(file))
+
+
 def manifest() -> dict[str, dict]:
     """Return name → {"bytes", "sha256", "recipe"} of every file in ``data/``.
 

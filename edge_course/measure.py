@@ -13,19 +13,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import psutil
 from tqdm.auto import tqdm
 
-
-def _content(model: bytes | str | os.PathLike) -> bytes:
-    if isinstance(model, bytes | bytearray | memoryview):
-        return bytes(model)
-    if isinstance(model, str | os.PathLike):
-        return Path(model).read_bytes()
-    raise TypeError(f"expected the bytes of a file or its path, got {type(model).__name__}")
+from edge_course.data import file_content
 
 
 def file_bytes(model: bytes | str | os.PathLike) -> int:
@@ -33,7 +26,7 @@ def file_bytes(model: bytes | str | os.PathLike) -> int:
 
     Taught in: notebooks/03_keras_to_litert.ipynb
     """
-    return len(_content(model))
+    return len(file_content(model))
 
 
 def gzip_bytes(model: bytes | str | os.PathLike) -> int:
@@ -41,7 +34,7 @@ def gzip_bytes(model: bytes | str | os.PathLike) -> int:
 
     Taught in: notebooks/03_keras_to_litert.ipynb
     """
-    return len(gzip.compress(_content(model), compresslevel=9, mtime=0))
+    return len(gzip.compress(file_content(model), compresslevel=9, mtime=0))
 
 
 def conv_macs(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
-from edge_course.data import FileContent
+from edge_course.data import FileContent, file_content
 
 ADVICE = "if it was cut short or altered, copy or convert it anew"
 
@@ -35,12 +34,8 @@ def content(model: bytes | str | os.PathLike) -> FileContent:
     TypeError
         If it is neither a path nor bytes.
     """
-    if isinstance(model, bytes | bytearray):
-        return FileContent(model, name(model))
-    if not isinstance(model, str | os.PathLike):
-        raise TypeError(f"expected a model's path or bytes, got {type(model).__name__}")
     try:
-        return FileContent(Path(model).read_bytes(), str(model))
+        return file_content(model)
     except OSError as error:
         raise ModelError(f"cannot read the model {model}: {error.strerror}") from None
 
