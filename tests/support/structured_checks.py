@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import random
 from collections.abc import Callable
 
@@ -22,8 +23,48 @@ SHAPE = (2, 9, 9)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Tanh, nn.GELU, nn.LeakyReLU)  # 0 → 0
 
 
+def _sizes_of_all(x: torch.Tensor) -> torch.Tensor:
+    n, channels, height, width = x.shape
+    return x.view(n, channels * height * width)
+
+
+def _as_in(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """(n, c, 1, 1) → (n, c), with the sizes of another tensor."""
+    n, channels, _, _ = x.size()
+    return y.view(n, channels)
+
+
+def _spread(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """(n, c) → (n, c, h, w)."""
+    n, channels, _, _ = x.size()
+    return y.view(n, channels, 1, 1).expand_as(x)
+
+
+# (n, c, h, w) → (n, everything), as people write it
+FLATTENS = (
+    lambda x: x.flatten(1), lambda x: torch.flatten(x, start_dim=1),
+    lambda x: x.view(x.size(0), -1), lambda x: x.view(x.shape[0], -1),
+    lambda x: x.reshape(len(x), -1), lambda x: torch.reshape(x, (x.size()[0], -1)),
+    lambda x: x.view(-1, x.shape[1:].numel()), lambda x: x.flatten(2).flatten(1), _sizes_of_all,
+)  # fmt: skip
+# (n, c, h, w) → (n, c)
+AVERAGES = (
+    lambda x: x.mean((2, 3)), lambda x: x.flatten(2).mean(-1), lambda x: x.mean(3).mean(2),
+    lambda x: x.view(x.size(0), x.size(1), -1).mean(2),
+    lambda x: functional.avg_pool2d(x, x.size()[2:]).view(len(x), -1),
+    lambda x: functional.adaptive_avg_pool2d(x, 1).squeeze(3).squeeze(2),
+)  # fmt: skip
+# What is done with the results that a layer takes
+STEPS = {
+    "layer": lambda x: x, "add": operator.add, "mul": operator.mul,
+    "cat": lambda *values: torch.cat(values, dim=1), "as in": _as_in, "spread": _spread,
+    **{f"flatten {i}": function for i, function in enumerate(FLATTENS)},
+    **{f"average {i}": function for i, function in enumerate(AVERAGES)},
+}  # fmt: skip
+
+
 class RandomNetwork(nn.Module):
-    """Convolutions, depthwise ones, residual sums, gates, concatenations, and a dense end."""
+    """Convolutions, depthwise and grouped ones, sums, gates, concatenations, and a dense end."""
 
     def __init__(self, seed: int):
         super().__init__()
@@ -35,7 +76,8 @@ class RandomNetwork(nn.Module):
         for _ in range(self.choose.randint(1, 4)):
             block = self.choose.choice(
                 [self.plain, self.residual, self.residual, self.separable, self.separable,
-                 self.projected, self.joined, self.gated]
+                 self.projected, self.joined, self.gated, self.gated_flat, self.grouped,
+                 self.grouped, self.joined_in_groups]
             )  # fmt: skip
             channels = block(channels)
         self.head(channels)
@@ -119,10 +161,58 @@ class RandomNetwork(nn.Module):
         self.add(nn.Identity(), "mul", start, len(self.steps) - 1)
         return channels
 
-    def head(self, channels: int) -> None:
+    def gated_flat(self, channels: int) -> int:
+        """The same with dense layers: flattened, and unflattened by sizes of another tensor."""
+        start = len(self.steps) - 1
+        self.add(nn.AdaptiveAvgPool2d(1))
+        self.add(nn.Identity(), "as in", len(self.steps) - 1, start)
+        inner = self.size()
+        self.add(nn.Linear(channels, inner))
+        self.add(nn.ReLU())
+        self.add(nn.Linear(inner, channels))
+        self.add(nn.Identity(), "spread", len(self.steps) - 1, start)
+        self.add(nn.Sigmoid())
+        self.add(nn.Identity(), "mul", start, len(self.steps) - 1)
+        return channels
+
+    def group_of(self, read: int, groups: int) -> int:
+        """A convolution of groups that read some channels each, and make one to three."""
+        made = groups * self.choose.randint(1, 3)
+        self.add(nn.Conv2d(groups * read, made, 3, 1, 1, groups=groups))
+        self.after(made)
+        return made
+
+    def grouped(self, channels: int) -> int:
+        """A grouped convolution between two others; sometimes a residual sum ties its channels."""
+        start, read, groups = len(self.steps) - 1, self.choose.randint(2, 3), self.size()
+        self.conv(channels, read * groups)
+        made = self.group_of(read, groups)
         if self.choose.random() < 0.5:
-            self.add(nn.AdaptiveAvgPool2d(self.choose.choice([1, 2])))
-        self.add(nn.Flatten())
+            return made
+        self.conv(made, channels, activation=False)
+        self.add(nn.ReLU(), "add", start, len(self.steps) - 1)
+        return channels
+
+    def joined_in_groups(self, channels: int) -> int:
+        """Two tensors, one behind the other; each group sees channels of one of them."""
+        start, read = len(self.steps) - 1, self.choose.randint(1, 2)
+        few, more = sorted([self.choose.randint(1, 4), self.choose.randint(2, 5)])
+        self.conv(channels, read * few)
+        first = len(self.steps) - 1
+        self.add(nn.Conv2d(channels, read * more, 1), "layer", start)
+        self.add(nn.Identity(), "cat", first, len(self.steps) - 1)
+        return self.conv(self.group_of(read, few + more), self.size())
+
+    def head(self, channels: int) -> None:
+        if self.choose.random() < 0.3:
+            self.add(nn.Identity(), f"average {self.choose.randrange(len(AVERAGES))}")
+        else:
+            if self.choose.random() < 0.5:
+                self.add(nn.AdaptiveAvgPool2d(self.choose.choice([1, 2])))
+            if self.choose.random() < 0.2:
+                self.add(nn.Flatten())
+            else:
+                self.add(nn.Identity(), f"flatten {self.choose.randrange(len(FLATTENS))}")
         with torch.no_grad():
             inputs = self.eval()(torch.zeros(1, *SHAPE)).shape[1]
         if self.choose.random() < 0.6:
@@ -138,13 +228,7 @@ class RandomNetwork(nn.Module):
         results = []
         for layer, (kind, operands) in zip(self.layers, self.steps, strict=True):
             values = [results[i] if results else x for i in operands]
-            if kind == "add":
-                values = [values[0] + values[1]]
-            elif kind == "mul":
-                values = [values[0] * values[1]]
-            elif kind == "cat":
-                values = [torch.cat(values, dim=1)]
-            results.append(layer(values[0]))
+            results.append(layer(STEPS[kind](*values)))
         return results[-1]
 
 
@@ -184,9 +268,9 @@ def difference(a: nn.Module, b: nn.Module, seed: int) -> float:
     """The largest difference of two networks' outputs, relative to outputs above 1."""
     with torch.no_grad():
         x = pictures(seed)
-        expected, found = a(x), b(x)
-    assert expected.shape == found.shape
-    return float((expected - found).abs().max() / max(1.0, float(expected.abs().max())))
+        expected, result = a(x), b(x)
+    assert expected.shape == result.shape
+    return float((expected - result).abs().max() / max(1.0, float(expected.abs().max())))
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
@@ -216,7 +300,8 @@ def dead_channels(seed: int) -> dict[str, float | bool]:
         "dead": sum(map(len, dead.values())),
         "parameters": parameters(small) / parameters(model),
         "ties": any(len(g.layers("makes")) > 1 for g in groups.values()),
-        "depthwise": any(is_depthwise(m) for m in model.modules()),
+        "depthwise": any(1 < groups_of(m) == m.in_channels for m in model.modules()),
+        "grouped": any(1 < groups_of(m) < m.in_channels for m in model.modules()),
     }
 
 
@@ -234,8 +319,8 @@ def other_ways(seed: int, model: nn.Module, alive: dict[str, np.ndarray]) -> tup
     return way, difference(model, cut.cut_channels(model, kept, shape=SHAPE), seed)
 
 
-def is_depthwise(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Conv2d) and layer.groups > 1
+def groups_of(layer: nn.Module) -> int:
+    return getattr(layer, "groups", 1)
 
 
 def parameters(model: nn.Module) -> int:
@@ -244,17 +329,19 @@ def parameters(model: nn.Module) -> int:
 
 def channels_made(model: nn.Module, groups: dict) -> dict[str, set[int]]:
     """How many channels the layers that make a group really return, by running the network."""
-    found: dict[str, set[int]] = {name: set() for name in groups}
+    made: dict[str, set[int]] = {name: set() for name in groups}
 
-    def look(name: str) -> Callable:
-        return lambda layer, x, y: found[name].add(y.shape[1])
+    def look(name: str, entries: int) -> Callable:
+        return lambda layer, x, y: made[name].add(y.shape[1] // entries)
 
     for name, group in groups.items():
-        for layer in group.layers("makes"):
-            model.get_submodule(layer).register_forward_hook(look(name))
+        for member in group.members:
+            if member.role == "makes":
+                layer = model.get_submodule(member.layer)
+                layer.register_forward_hook(look(name, member.width))
     with torch.no_grad():
         model(pictures(0))
-    return found
+    return made
 
 
 def macs_are_right(model: nn.Module, small: nn.Module, kept: dict[str, np.ndarray]) -> bool:
