@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from edge_course.checker import Exercise, Hint
 from edge_course.pruning.masks import gradual_sparsity, magnitude_mask, n_of_m_mask
-from edge_course.pruning.sparse_encoding import gap_codes
+from edge_course.pruning.sparse_file import gap_codes
 
 _SMALL = st.integers(1, 6)
 # Few values, of both signs: equal magnitudes are frequent.

@@ -1,1 +1,1 @@
-"""Removing weights, and cutting whole channels out of a network."""
+"""How much weights and channels matter, removing weights, and storing what has zeros."""

@@ -7,36 +7,33 @@ would be the loss after removing a weight and training on; each is a cheap guess
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from edge_course.networks import torch_models, torch_training
+from edge_course.networks import torch_training
+from edge_course.pruning.calls import (
+    Layers,
+    answers_of,
+    channel_axis,
+    check_called,
+    known_outputs,
+    layers,
+    own_weight,
+    watching_layers,
+    with_gradients,
+)
 
 WEIGHT_KINDS = ("magnitude", "activation", "wanda", "taylor", "random")
 CHANNEL_KINDS = ("magnitude", "activation", "zeros", "taylor", "random")
-ACTIVATION_LAYERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.GELU, nn.Hardswish,
-               nn.Sigmoid, nn.Tanh)  # fmt: skip
 AT_A_TIME = 100  # pictures at a time
-Layers = dict[str, nn.Conv2d | nn.Linear]
 
 _STATISTICS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "activation": torch.abs,
     "zeros": lambda x: (x != 0).to(x.dtype),
     "wanda": torch.square,
 }
-
-
-def layers(model: nn.Module) -> Layers:
-    """Return the layers whose weights can be pruned: name → convolution or dense layer.
-
-    Taught in: notebooks/10_pruning_weights_and_activations.ipynb
-    """
-    found = model.named_modules()
-    return {name: m for name, m in found if isinstance(m, nn.Conv2d | nn.Linear)}
 
 
 def of_weights(
@@ -67,7 +64,8 @@ def of_weights(
           the weight were 0 and the loss a straight line. Molchanov et al. (2019), "Importance
           Estimation for Neural Network Pruning", without their square.
         * "random": uniform in [0, 1), the control.
-    images : float32 (n, 28, 28, 1) from 0 to 1; not needed for "magnitude" and "random".
+    images : float32 (n, height, width, channels), as the network takes them; not needed for
+        "magnitude" and "random".
     labels : integer classes (n,); needed for "taylor".
     seed : of "random".
 
@@ -79,27 +77,28 @@ def of_weights(
     Raises
     ------
     ValueError
-        If there is no such kind, the model has nothing to prune, or pictures or labels are
-        missing or of another shape or dtype.
+        If there is no such kind, the model has nothing to prune, a weight is computed from
+        others, a layer is never called, or pictures or labels are missing or of another shape
+        or dtype.
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
-    found = _checked(model, kind, WEIGHT_KINDS)
+    _check_kind(kind, WEIGHT_KINDS)
+    chosen = _prunable(model)
     if kind == "random":
         random = np.random.default_rng(seed)
-        return {n: random.random(m.weight.shape, np.float32) for n, m in found.items()}
+        return {n: random.random(m.weight.shape, np.float32) for n, m in chosen.items()}
     if kind == "magnitude":
-        return {n: m.weight.detach().abs().numpy() for n, m in found.items()}
+        return {n: m.weight.detach().abs().numpy() for n, m in chosen.items()}
     if kind == "taylor":
-        scores = _weights_taylor(model, found, images, labels)
+        scores = _weights_taylor(model, chosen, images, labels)
     else:
-        of = _STATISTICS[kind]
-        inputs = _input_means(model, found, images, of)
+        inputs = _input_means(model, chosen, images, _STATISTICS[kind])
         if kind == "wanda":
-            scores = {n: m.weight.detach().abs() * inputs[n].sqrt() for n, m in found.items()}
+            scores = {n: m.weight.detach().abs() * inputs[n].sqrt() for n, m in chosen.items()}
         else:
-            outputs = _output_means(model, {n: following(model, n) for n in found}, images, of)
-            scores = {
+            outputs = _output_means(model, chosen, images, _STATISTICS[kind])
+            scores = {  # a number of each output unit: (outputs,) → (outputs, 1, …)
                 n: x * outputs[n].reshape(-1, *[1] * (x.ndim - 1)).to(x) for n, x in inputs.items()
             }
     return {name: score.numpy() for name, score in scores.items()}
@@ -124,7 +123,10 @@ def of_channels(
 
         * "magnitude": Σ|w| of all weights into the channel. Li et al. (2017), "Pruning Filters
           for Efficient ConvNets".
-        * "activation": the mean of |y| over pictures and positions, y as `following` finds it.
+        * "activation": the mean of |y| over pictures and positions. y is what the layers behind
+          know the channel by: the output of the first activation function that is computed
+          after the layer, and before the next one with weights; normalisation and sums may lie
+          between. If there is none, or it has not as many channels, y is the layer's output.
         * "zeros": the share of numbers y that are not 0, which is 1 minus the APoZ (average
           percentage of zeros) of Hu et al. (2016), "Network Trimming".
         * "taylor": |Σ y · ∂L/∂y| over the positions of a picture, the mean over pictures: how
@@ -132,7 +134,8 @@ def of_channels(
           (2017), "Pruning Convolutional Neural Networks for Resource Efficient Inference",
           with the sum of all positions in place of their mean.
         * "random": uniform in [0, 1), the control.
-    images : float32 (n, 28, 28, 1) from 0 to 1; not needed for "magnitude" and "random".
+    images : float32 (n, height, width, channels), as the network takes them; not needed for
+        "magnitude" and "random".
     labels : integer classes (n,); needed for "taylor".
     seed : of "random".
 
@@ -144,78 +147,38 @@ def of_channels(
     Raises
     ------
     ValueError
-        If there is no such kind or layer, or pictures or labels are missing or of another
-        shape or dtype.
+        If there is no such kind or layer, it is never called, its weight is computed from
+        others, or pictures or labels are missing or of another shape or dtype.
 
     Taught in: notebooks/11_structured_pruning.ipynb
     """
-    found = _checked(model, kind, CHANNEL_KINDS)
-    if layer not in found:
-        raise ValueError(f"there is no layer {layer!r} to prune; there is: {', '.join(found)}")
-    weight = found[layer].weight.detach()
+    _check_kind(kind, CHANNEL_KINDS)
+    known = layers(model)
+    if layer not in known:
+        raise ValueError(f"there is no layer {layer!r} to prune; there is: {', '.join(known)}")
+    weight = own_weight(known[layer], layer).detach()
     if kind == "random":
         return np.random.default_rng(seed).random(len(weight))
-    if kind == "magnitude":
+    if kind == "magnitude":  # (channels, inputs, …) → (channels, weights of each)
         return weight.abs().flatten(1).sum(dim=1, dtype=torch.float64).numpy()
-    at = following(model, layer)
     if kind == "taylor":
-        return _channels_taylor(model, at, images, labels).numpy()
-    return _output_means(model, {layer: at}, images, _STATISTICS[kind])[layer].numpy()
+        return _channels_taylor(model, layer, images, labels).numpy()
+    return _output_means(model, {layer: known[layer]}, images, _STATISTICS[kind])[layer].numpy()
 
 
-def following(model: nn.Module, layer: str) -> str:
-    """Return the module whose output a layer's channels are known by to the layers behind.
-
-    It is the first activation function that is computed after the layer, and before the next
-    layer with weights; normalisation and sums lie between. If there is none, it is the layer.
-
-    Parameters
-    ----------
-    model : for pictures (n, 1, 28, 28); activation functions are modules of it.
-    layer : name of a convolution or dense layer.
-    """
-    calls = []
-    names = [n for n, m in model.named_modules() if not list(m.children())]
-    with torch.no_grad(), _watching(model, names, lambda name, *_: calls.append(name)):
-        model(torch.zeros(1, *torch_models.INPUT_SHAPE))
-    modules = dict(model.named_modules())
-    for name in calls[calls.index(layer) + 1 :]:
-        if isinstance(modules[name], ACTIVATION_LAYERS):
-            return name
-        if isinstance(modules[name], nn.Conv2d | nn.Linear):
-            break
-    return layer
-
-
-def _checked(model: nn.Module, kind: str, kinds: tuple[str, ...]) -> Layers:
-    """Return the layers to prune, or say what is wrong."""
+def _check_kind(kind: str, kinds: tuple[str, ...]) -> None:
     if kind not in kinds:
         raise ValueError(f"expected one of the kinds {', '.join(kinds)}, got {kind!r}")
-    found = layers(model)
-    if not found:
+
+
+def _prunable(model: nn.Module) -> Layers:
+    """Return the layers to prune, each with a weight of its own."""
+    chosen = layers(model)
+    if not chosen:
         raise ValueError("the network has no convolution (Conv2d) and no dense layer (Linear)")
-    return found
-
-
-@contextmanager
-def _watching(model: nn.Module, names: list[str], look: Callable) -> Iterator[None]:
-    """Call ``look(name, input, output)`` after each of these modules, inside a ``with`` block.
-
-    One thread, and evaluation mode.
-    """
-    modules, handles = dict(model.named_modules()), []
-    for name in names:
-
-        def hook(module, inputs, output, name=name):
-            look(name, inputs[0], output)
-
-        handles.append(modules[name].register_forward_hook(hook))
-    try:
-        with torch_training.one_thread(), torch_training.evaluating(model):
-            yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    for name, layer in chosen.items():
+        own_weight(layer, name)
+    return chosen
 
 
 def _batches(model: nn.Module, images: np.ndarray | None) -> tuple[torch.Tensor, ...]:
@@ -234,70 +197,83 @@ def _labelled(
 
 
 def _input_means(
-    model: nn.Module, found: Layers, images: np.ndarray | None, of: Callable
+    model: nn.Module, chosen: Layers, images: np.ndarray | None, of: Callable
 ) -> dict[str, torch.Tensor]:
     """Return the mean of ``of(x)`` over all numbers x that each weight multiplies.
 
     The derivative of Σ w·x for a weight w is the sum of all that it multiplies: with ``of(x)``
     in place of x, PyTorch adds it up for strides, padding (zeros count) and groups alike.
     """
-    sums = {name: torch.zeros_like(m.weight) for name, m in found.items()}
-    counts = dict.fromkeys(found, 0)
+    sums = {name: torch.zeros_like(m.weight) for name, m in chosen.items()}
+    counts = dict.fromkeys(chosen, 0)
 
     def look(name: str, x: torch.Tensor, y: torch.Tensor) -> None:
-        weight = found[name].weight
+        weight = chosen[name].weight  # a copy that has gradients
         with torch.enable_grad():
-            total = found[name].forward(of(x)).sum()  # forward: without this hook
+            total = chosen[name].forward(of(x)).sum()  # forward: without this hook
             sums[name] += torch.autograd.grad(total, weight)[0]
         counts[name] += y.numel() // len(weight)
 
-    with torch.no_grad(), _watching(model, list(found), look):
+    parameters = with_gradients(model)
+    with torch.no_grad(), watching_layers(model, chosen, look):
         for part in _batches(model, images):
-            model(part)
-    return {name: sums[name] / counts[name] for name in found}
+            answers_of(model, part, parameters)
+    check_called(chosen, [name for name, count in counts.items() if count])
+    return {name: sums[name] / counts[name] for name in chosen}
 
 
 def _output_means(
-    model: nn.Module, at: dict[str, str], images: np.ndarray | None, of: Callable
+    model: nn.Module, chosen: Layers, images: np.ndarray | None, of: Callable
 ) -> dict[str, torch.Tensor]:
     """Return the mean of ``of(y)`` over pictures and positions: name → float64 (channels,)."""
-    means: dict[str, torch.Tensor] = {}
-
-    def look(name: str, _: torch.Tensor, y: torch.Tensor) -> None:
-        total = of(y).transpose(0, 1).flatten(1).mean(dim=1, dtype=torch.float64) * len(y)
-        means[name] = means.get(name, 0) + total / len(images)
-
-    names = list(dict.fromkeys(at.values()))
-    with torch.no_grad(), _watching(model, names, look):
-        for part in _batches(model, images):
-            model(part)
-    return {name: means[place] for name, place in at.items()}
+    sums: dict[str, torch.Tensor] = {}
+    counts: dict[str, int] = {}
+    for part in _batches(model, images):
+        with torch.no_grad():
+            for name, y in known_outputs(model, chosen, part)[1]:
+                # (pictures, channels, …) or (…, channels) → (channels, values of each)
+                values = of(y).movedim(channel_axis(chosen[name]), 0).flatten(1)
+                sums[name] = sums.get(name, 0) + values.sum(dim=1, dtype=torch.float64)
+                counts[name] = counts.get(name, 0) + values.shape[1]
+    return {name: sums[name] / counts[name] for name in chosen}
 
 
 def _weights_taylor(
-    model: nn.Module, found: Layers, images: np.ndarray | None, labels: np.ndarray | None
+    model: nn.Module, chosen: Layers, images: np.ndarray | None, labels: np.ndarray | None
 ) -> dict[str, torch.Tensor]:
-    weights = [m.weight for m in found.values()]
-    sums = [torch.zeros_like(w) for w in weights]
-    with _watching(model, [], lambda *_: None):
+    parameters = with_gradients(model)
+    weights = [parameters[f"{name}.weight".removeprefix(".")] for name in chosen]
+    sums = [torch.zeros_like(weight) for weight in weights]
+    with watching_layers(model, {}, lambda *_: None):
         for x, y in _labelled(model, images, labels):
-            gradients = torch.autograd.grad(functional.cross_entropy(model(x), y), weights)
-            for total, weight, gradient in zip(sums, weights, gradients, strict=True):
-                total += (weight.detach() * gradient).abs() * (len(x) / len(images))
-    return dict(zip(found, sums, strict=True))
+            loss = torch_training.scores_loss(answers_of(model, x, parameters), y)
+            for total, weight, slope in zip(sums, weights, _slopes(loss, weights), strict=True):
+                total += (weight.detach() * slope).abs() * (len(x) / len(images))
+    return dict(zip(chosen, sums, strict=True))
 
 
 def _channels_taylor(
-    model: nn.Module, at: str, images: np.ndarray | None, labels: np.ndarray | None
+    model: nn.Module, name: str, images: np.ndarray | None, labels: np.ndarray | None
 ) -> torch.Tensor:
-    seen: list[torch.Tensor] = []
-    total: torch.Tensor | float = 0.0
-    with _watching(model, [at], lambda _, x, y: seen.append(y)):
-        for x, y in _labelled(model, images, labels):
-            seen.clear()
-            # A sum of losses: each picture's outputs get the gradient of its own loss.
-            loss = functional.cross_entropy(model(x), y, reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, seen)
-            change = (seen[0].detach() * gradient).reshape(*gradient.shape[:2], -1).sum(dim=2)
-            total = total + change.abs().sum(dim=0, dtype=torch.float64) / len(images)
+    layer, parameters = layers(model)[name], with_gradients(model)
+    total = torch.zeros(len(layer.weight), dtype=torch.float64)
+    for x, classes in _labelled(model, images, labels):
+        scores, calls = known_outputs(model, {name: layer}, x, parameters)
+        # A sum of losses: each picture's outputs get the gradient of its own loss.
+        loss = torch_training.scores_loss(scores, classes) * len(x)
+        change = torch.zeros(len(x), len(layer.weight))
+        outputs = [y for _, y in calls]
+        for y, slope in zip(outputs, _slopes(loss, outputs), strict=True):
+            if len(y) != len(x):
+                raise ValueError(
+                    f"{name}: expected one output for each picture, got {len(y)} of {len(x)}"
+                )
+            terms = (y.detach() * slope).movedim(channel_axis(layer), 1)  # (pictures, channels, …)
+            change += terms.reshape(*change.shape, -1).sum(dim=2)
+        total += change.abs().sum(dim=0, dtype=torch.float64) / len(images)
     return total
+
+
+def _slopes(loss: torch.Tensor, at: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """Return the gradients of a loss; 0 where the loss does not depend on a tensor."""
+    return torch.autograd.grad(loss, at, allow_unused=True, materialize_grads=True)

@@ -143,11 +143,11 @@ def n_of_m_mask(scores: np.ndarray, n: int = 2, m: int = 4) -> np.ndarray:
             f"expected scores of at least two axes and 0 ≤ n ≤ m, got the shape {scores.shape}, "
             f"n {n}, m {m}"
         )
-    rows = scores.reshape(len(scores), -1)
+    rows = scores.reshape(len(scores), -1)  # (outputs, inputs, …) → (outputs, weights of each)
     length = rows.shape[1]
     # What fills up the last group scores lowest and goes first; then it is cut off.
     filled = np.pad(rows.astype(np.float64), ((0, 0), (0, -length % m)), constant_values=-np.inf)
-    groups = filled.reshape(len(rows), -1, m)
+    groups = filled.reshape(len(rows), -1, m)  # (outputs, groups, m)
     mask = np.ones(groups.shape, bool)
     lowest = np.argsort(groups, axis=2, kind="stable")[..., : m - n]
     np.put_along_axis(mask, lowest, False, axis=2)
@@ -173,13 +173,18 @@ def gradual_sparsity(step: int, begin: int, end: int, final: float, initial: flo
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
+    check_schedule(begin, end, final, initial)
+    done = min(max((step - begin) / (end - begin), 0), 1)
+    return final + (initial - final) * (1 - done) ** 3
+
+
+def check_schedule(begin: int, end: int, final: float, initial: float = 0.0) -> None:
+    """Raise a ValueError if `gradual_sparsity` has no such schedule."""
     if not begin < end or not (0 <= initial <= 1 and 0 <= final <= 1):
         raise ValueError(
             f"expected begin < end and sparsities from 0 to 1, got begin {begin}, end {end}, "
             f"initial {initial}, final {final}"
         )
-    done = min(max((step - begin) / (end - begin), 0), 1)
-    return final + (initial - final) * (1 - done) ** 3
 
 
 def sparsity(masks: Masks) -> float:

@@ -15,9 +15,11 @@ from torch import nn
 
 from edge_course import measure
 from edge_course.networks import torch_training
+from edge_course.pruning.calls import own_weight
 from edge_course.pruning.masks import (
     Masks,
     Scores,
+    check_schedule,
     global_masks,
     gradual_sparsity,
     layer_mask,
@@ -37,12 +39,16 @@ def apply(model: nn.Module, masks: Masks) -> None:
     Raises
     ------
     ValueError
-        If there is no such layer, or a mask is of another shape or dtype.
+        If there is no such layer, its weight is computed from others or is that of another
+        layer, or a mask is of another shape or dtype.
+
+    Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
-    weights = _weights(model, masks)
+    _check_masks(model, masks)
     with torch.no_grad():
         for name, mask in masks.items():
-            weights[name].masked_fill_(torch.from_numpy(~mask), 0)  # w · 0 could be −0.0
+            weight = model.get_submodule(name).weight
+            weight.masked_fill_(torch.from_numpy(~mask), 0)  # w · 0 could be −0.0
 
 
 def pruned(model: nn.Module, masks: Masks) -> nn.Module:
@@ -50,9 +56,10 @@ def pruned(model: nn.Module, masks: Masks) -> nn.Module:
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
-    found = copy.deepcopy(model)
-    apply(found, masks)
-    return found
+    _check_masks(model, masks)  # what cannot be pruned cannot always be copied
+    fewer = copy.deepcopy(model)
+    apply(fewer, masks)
+    return fewer
 
 
 class Keep:
@@ -121,7 +128,7 @@ class Gradual(Keep):
         end: int,
         every: int,
     ):
-        gradual_sparsity(begin, begin, end, final)  # says what is wrong, if anything is
+        check_schedule(begin, end, final)
         if every < 1:
             raise ValueError(f"expected to remove weights every 1 step or more, got {every}")
         super().__init__(model, {name: np.ones(s.shape, bool) for name, s in score().items()})
@@ -155,7 +162,7 @@ def pruning_sensitivity(
     model : a PyTorch network, in evaluation mode; it stays as it is.
     scores : name of a layer → its scores; these layers are tried.
     sparsities : shares to remove, each from 0 to 1.
-    images : float32 (n, 28, 28, 1) from 0 to 1. Not the test pictures, if you choose by it.
+    images : float32 (n, height, width, channels). Not the test pictures, if you choose by it.
     labels : integer classes (n,).
 
     Raises
@@ -165,25 +172,25 @@ def pruning_sensitivity(
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
-    found = {}
+    accuracies = {}
     for name, values in scores.items():
         networks = (pruned(model, {name: layer_mask(values, s)}) for s in sparsities)
         answers = (torch_training.scores(n, images).argmax(axis=1) for n in networks)
-        found[name] = np.array([measure.accuracy(a, labels).value for a in answers])
-    return found
+        accuracies[name] = np.array([measure.accuracy(a, labels).value for a in answers])
+    return accuracies
 
 
-def _weights(model: nn.Module, masks: Masks) -> dict:
-    """Return the weights that masks belong to, or say what does not fit."""
-    modules = dict(model.named_modules())
-    found = {}
+def _check_masks(model: nn.Module, masks: Masks) -> None:
+    """Raise a ValueError if masks do not fit the network, or would not stay applied to it."""
+    modules, owners = dict(model.named_modules()), {}
     for name, mask in masks.items():
-        weight = getattr(modules.get(name), "weight", None)
-        if weight is None or weight.ndim < 2:
+        layer = modules.get(name)
+        if getattr(layer, "weight", None) is None or layer.weight.ndim < 2:
             raise ValueError(f"the network has no convolution or dense layer {name!r} to prune")
+        weight = own_weight(layer, name)
         if mask.dtype != bool or mask.shape != tuple(weight.shape):
             raise ValueError(
                 f"{name}: expected a mask bool {tuple(weight.shape)}, got {mask.dtype} {mask.shape}"
             )
-        found[name] = weight
-    return found
+        if owners.setdefault(weight, name) != name:
+            raise ValueError(f"{name} and {owners[weight]} share one weight: give one mask for it")

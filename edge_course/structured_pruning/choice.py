@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil
 
 import numpy as np
@@ -24,7 +24,7 @@ def group_importance(
     labels: np.ndarray | None = None,
     *,
     seed: int = 0,
-    shape: tuple[int, ...] = INPUT_SHAPE,
+    shape: tuple[int, ...] | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the importance of every channel of every group: of all that make it, together.
 
@@ -37,10 +37,11 @@ def group_importance(
     ----------
     model : in evaluation mode, as `groups.channel_groups` takes it.
     kind : "magnitude", "activation", "zeros", "taylor" or "random".
-    images : float32 (n, 28, 28, 1) from 0 to 1; not needed for "magnitude" and "random".
+    images : float32 (n, height, width, channels); not needed for "magnitude" and "random".
     labels : integer classes (n,); needed for "taylor".
     seed : of "random".
-    shape : of one input, (channels, height, width) or (features,).
+    shape : of one input, (channels, height, width) or (features,); if left out that of the
+        images, or (1, 28, 28) if there are none.
 
     Returns
     -------
@@ -50,13 +51,14 @@ def group_importance(
     Raises
     ------
     ValueError
-        If the network is not understood, or what `importance.of_channels` refuses.
+        If the network is not understood, the images are of another shape, or what
+        `importance.of_channels` refuses.
 
     Taught in: notebooks/11_structured_pruning.ipynb
     """
-    found: dict[str, np.ndarray] = {}
+    importances: dict[str, np.ndarray] = {}
     prunable = list(importance.layers(model))
-    for name, group in groups.channel_groups(model, shape=shape).items():
+    for name, group in groups.channel_groups(model, shape=_input_shape(images, shape)).items():
         opinions = []
         for layer in group.layers("makes", "each"):
             if layer not in prunable:  # a normalisation
@@ -65,8 +67,21 @@ def group_importance(
             score = importance.of_channels(model, layer, kind, images, labels, seed=other)
             score = _of_group(score, layer, group)
             opinions.append(score / score.sum() if score.any() else score)
-        found[name] = np.mean(opinions, axis=0)
-    return found
+        importances[name] = np.mean(opinions, axis=0)
+    return importances
+
+
+def _input_shape(images: np.ndarray | None, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of one input, as it is given or as the images have it."""
+    if np.ndim(images) != 4:  # there are none, or such as importance refuses
+        return shape or INPUT_SHAPE
+    _, *places, channels = np.shape(images)
+    if shape not in (None, (channels, *places)):
+        raise ValueError(
+            f"expected images (n, {', '.join(map(str, (*shape[1:], shape[0])))}) for inputs of the "
+            f"shape {shape}, got {np.shape(images)}"
+        )
+    return channels, *places
 
 
 def _of_group(score: np.ndarray, layer: str, group: Group) -> np.ndarray:
@@ -75,6 +90,7 @@ def _of_group(score: np.ndarray, layer: str, group: Group) -> np.ndarray:
     for member in group.members:
         if member.layer == layer and member.role != "reads":
             part = score[member.first : member.first + group.channels * member.width]
+            # (channels · width,) → (channels, width) → (channels,)
             total += part.reshape(group.channels, member.width).sum(axis=1)
     return total
 
@@ -159,30 +175,47 @@ def keep_macs(
     for name, values in scores.items():
         if len(values) != (expected := cost.channels(name)):
             raise ValueError(f"{name} has {expected} channels, got {len(values)} importances")
-    group = np.repeat(np.arange(len(scores)), [len(values) for values in scores.values()])
-    channel = np.concatenate([np.arange(len(values)) for values in scores.values()])
-    each = np.array([cost.of_channel(name) for name in scores])[group]
-    order = removal_order(np.concatenate(list(scores.values())), each, group)
-    for i, values in enumerate(scores.values()):
-        # The last of the group in the order go last; one more is in no order at all.
-        places = np.flatnonzero(group[order] == i)
-        order = np.delete(order, places[len(values) - max(1, ceil(least * len(values))) :])
+    order = _least_important_first(scores, cost, least)
 
-    def left(gone: int) -> dict[str, np.ndarray]:
-        stays = np.isin(np.arange(len(group)), order[:gone], invert=True)
-        return {name: channel[stays & (group == i)] for i, name in enumerate(scores)}
+    def kept(gone: int) -> dict[str, np.ndarray]:
+        stays = {name: np.ones(len(values), bool) for name, values in scores.items()}
+        for name, channel in order[:gone]:
+            stays[name][channel] = False
+        return {name: np.flatnonzero(mask) for name, mask in stays.items()}
 
-    def enough(gone: int) -> bool:
-        return cost.left({name: len(kept) for name, kept in left(gone).items()}) <= most
+    def macs(gone: int) -> int:
+        return cost.left({name: len(channels) for name, channels in kept(gone).items()})
 
-    most = share * cost.left({})
-    gone = bisect_left(range(len(order)), True, key=enough)
-    if not enough(gone):
+    most = share * macs(0)
+    if macs(len(order)) > most:
         raise ValueError(
             f"with the fewest channels allowed in each group, more than {share:.1%} of the "
             "multiply-accumulates remain: choose a larger share, or let least be smaller"
         )
-    return left(gone)
+    # The more are gone, the fewer multiply-accumulates: the first number that is few enough.
+    return kept(bisect_left(range(len(order)), -most, key=lambda gone: -macs(gone)))
+
+
+def _least_important_first(
+    scores: Mapping[str, np.ndarray], cost: ChannelCost, least: float
+) -> list[tuple[str, int]]:
+    """Return all channels that may go, (group, channel), in the order in which they go."""
+    sizes = [len(values) for values in scores.values()]
+    places = [(name, channel) for name, values in scores.items() for channel in range(len(values))]
+    order = removal_order(
+        np.concatenate(list(scores.values())),
+        np.repeat([cost.of_channel(name) for name in scores], sizes),
+        np.repeat(np.arange(len(sizes)), sizes),
+    )
+    may_go = {
+        name: len(values) - max(1, ceil(least * len(values))) for name, values in scores.items()
+    }
+    chosen = []
+    for name, channel in (places[i] for i in order):
+        if may_go[name]:
+            may_go[name] -= 1
+            chosen.append((name, channel))
+    return chosen
 
 
 class ChannelCost:
@@ -217,10 +250,16 @@ class ChannelCost:
 
     def channels(self, name: str) -> int:
         """Return the channels of a group that can be cut; raise a ValueError if there is none."""
-        if name not in self._groups or name in self._fixed:
-            known = ", ".join(n for n in self._groups if n not in self._fixed)
-            raise ValueError(f"there is no group {name!r} that can be cut; there is: {known}")
+        self._check_groups([name])
         return self._groups[name].channels
+
+    def _check_groups(self, names: Iterable[str]) -> None:
+        known = [name for name in self._groups if name not in self._fixed]
+        for name in names:
+            if name not in known:
+                raise ValueError(
+                    f"there is no group {name!r} that can be cut; there is: {', '.join(known)}"
+                )
 
     def left(self, counts: Mapping[str, int]) -> int:
         """Return the multiply-accumulates of one input.
@@ -229,16 +268,15 @@ class ChannelCost:
         ----------
         counts : name of a group → how many of its channels stay; all, if left out.
         """
-        for name in counts:
-            self.channels(name)  # refuses what is not there
-        found = dict(self._macs)
+        self._check_groups(counts)
+        macs = dict(self._macs)
         for (layer, _), parts in self._axes.items():
             whole = sum(self._groups[name].channels * width for name, width in parts)
             stays = sum(
                 counts.get(name, self._groups[name].channels) * width for name, width in parts
             )
-            found[layer] = found[layer] * stays // whole  # leaves no remainder
-        return sum(found.values())
+            macs[layer] = macs[layer] * stays // whole  # leaves no remainder
+        return sum(macs.values())
 
     def of_channel(self, name: str) -> int:
         """Return what goes with one channel of a group, if only it goes."""

@@ -13,8 +13,8 @@ from edge_course import measure
 from edge_course.networks.torch_models import INPUT_SHAPE
 from edge_course.networks.torch_training import as_tensor, evaluating, one_thread
 from edge_course.structured_pruning.arithmetic import checked_kept, flattened_columns
-from edge_course.structured_pruning.groups import Group, channel_groups
-from edge_course.structured_pruning.trace import AXES, is_depthwise
+from edge_course.structured_pruning.groups import Group, channel_groups, traced
+from edge_course.structured_pruning.trace import AXES
 
 _NORMS = nn.BatchNorm1d, nn.BatchNorm2d
 Kept = Mapping[str, Sequence[int] | np.ndarray]
@@ -60,7 +60,21 @@ def cut_channels(
     small = copy.deepcopy(model)
     for (layer, axis), parts in entries.items():
         _select(small.get_submodule(layer), axis, parts)
+    _check_same_steps(model, small, shape)
     return small
+
+
+def _check_same_steps(model: nn.Module, small: nn.Module, shape: tuple[int, ...]) -> None:
+    """Refuse a network that goes another way when it is smaller: ``if conv.in_channels == 8:``."""
+    before, after = (
+        [(node.op, node.target) for node in traced(network, shape).nodes]
+        for network in (model, small)
+    )
+    if before != after:
+        raise ValueError(
+            "with fewer channels this network computes other steps: its forward asks for the "
+            "sizes of its layers; decide in __init__ what it does, and keep that in an attribute"
+        )
 
 
 def _checked(kept: Kept, groups: Mapping[str, Group]) -> dict[str, np.ndarray]:
@@ -79,7 +93,7 @@ def _select(layer: nn.Module, axis: int, parts: list[tuple[int, int, np.ndarray]
     for first, last, chosen in sorted(parts, key=lambda part: part[0], reverse=True):
         index = np.concatenate([index[:first], chosen, index[last:]])
     selected = torch.from_numpy(index)
-    factor = layer.out_channels // layer.in_channels if is_depthwise(layer) else 0
+    made = layer.out_channels // layer.groups if isinstance(layer, nn.Conv2d) else 1  # of a group
     for store in (layer._parameters, layer._buffers):
         for name, tensor in store.items():
             if tensor is None or tensor.ndim <= axis:  # no bias; the number of batches seen
@@ -91,9 +105,10 @@ def _select(layer: nn.Module, axis: int, parts: list[tuple[int, int, np.ndarray]
     if isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape
     elif isinstance(layer, nn.Conv2d):
-        layer.out_channels, layer.in_channels = layer.weight.shape[:2]
-        if factor:
-            layer.in_channels = layer.groups = len(index) // factor
+        layer.out_channels, read = layer.weight.shape[:2]  # read: by each group
+        if layer.groups > 1:
+            layer.groups = layer.out_channels // made
+        layer.in_channels = layer.groups * read
     else:
         layer.num_features = len(index)
 

@@ -1,14 +1,18 @@
 """Which channels of a PyTorch network depend on each other, and so can only go together.
 
 A filter makes one channel. Whoever reads that channel has an input less when it goes; batch
-normalisation and depthwise layers hand it on; and a sum ties the channels of all that it adds
-up. The network is traced once, every tensor's channels get a number, and sums tie the
-numbers. Fang et al. (2023), "DepGraph: Towards Any Structural Pruning".
+normalisation and depthwise layers hand it on; a sum ties the channels of all that it adds up;
+and a grouped convolution ties those of each of its groups. The network is traced once, every
+tensor's channels get a number, and sums tie the numbers.
+Fang et al. (2023), "DepGraph: Towards Any Structural Pruning".
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import gcd
 
 import torch
 from torch import fx, nn
@@ -16,7 +20,31 @@ from torch import fx, nn
 from edge_course.networks.torch_models import INPUT_SHAPE
 from edge_course.networks.torch_training import evaluating, one_thread
 from edge_course.structured_pruning.arithmetic import tied
-from edge_course.structured_pruning.trace import Member, Walk
+from edge_course.structured_pruning.trace import Walk
+
+
+@dataclass(frozen=True)
+class Member:
+    """One axis of one layer that has an entry, or a block of entries, for each channel.
+
+    Attributes
+    ----------
+    layer : the layer's name in the network: "block2.pointwise.conv".
+    role : "makes": its filters or neurons make the channels; "each": it treats each channel by
+        itself (batch normalisation, depthwise and grouped convolution); "reads": the channels
+        are inputs.
+    first : the axis' entry where the first channel begins; not 0 behind a concatenation.
+    width : entries for each channel: height · width of what was flattened, mostly 1.
+    """
+
+    layer: str
+    role: str
+    first: int = 0
+    width: int = 1
+
+    def __str__(self) -> str:
+        block = f" ({self.width} entries each)" if self.width > 1 else ""
+        return f"{self.role} {self.layer}{block}"
 
 
 @dataclass(frozen=True)
@@ -26,7 +54,7 @@ class Group:
     Attributes
     ----------
     name : the first layer that makes them.
-    channels : how many there are.
+    channels : how many there are; behind a grouped convolution one is what a whole group takes.
     members : all axes that have entries for them, in the order of the computation.
     """
 
@@ -46,8 +74,8 @@ def channel_groups(model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE) ->
 
     Parameters
     ----------
-    model : a network that `torch.fx` can trace, of convolutions (ordinary or depthwise), dense
-        layers, batch normalisation, pooling, activations, flatten, sums, products and
+    model : a network that `torch.fx` can trace, of convolutions, dense layers, batch
+        normalisation, pooling, activations, flatten, view and reshape, sums, products and
         concatenations; one input and one output. It stays as it is.
     shape : of one input, (channels, height, width) or (features,).
 
@@ -59,8 +87,8 @@ def channel_groups(model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE) ->
 
     Taught in: notebooks/11_structured_pruning.ipynb
     """
-    found, fixed = dependencies(model, shape=shape)
-    return {name: group for name, group in found.items() if name not in fixed}
+    every_group, fixed = dependencies(model, shape=shape)
+    return {name: group for name, group in every_group.items() if name not in fixed}
 
 
 def dependencies(
@@ -70,38 +98,80 @@ def dependencies(
 
     What no layer makes, the network's input, is called "input". See `channel_groups`.
     """
-    with evaluating(model):
-        graph = _traced(model, shape)
+    graph = traced(model, shape)
     walk = Walk(dict(model.named_modules()))
     for node in graph.nodes:
         walk.visit(node)
-    labels = tied(len(walk.sizes), walk.ties).tolist()
-    found, names = {}, {}
-    for label in sorted(set(labels)):
-        members = tuple(m for dimension, m in walk.members if labels[dimension] == label)
-        names[label] = next((m.layer for m in members if m.role == "makes"), "input")
-        found[names[label]] = Group(names[label], walk.sizes[label], members)
-    return found, {names[labels[dimension]] for dimension in walk.fixed}
+    labels = tied(len(walk.units), walk.ties).tolist()
+    channels: dict[int, int] = {}  # what can be cut everywhere
+    for label, units in zip(labels, walk.units, strict=True):
+        channels[label] = gcd(channels.get(label, 0), units)
+    members: dict[int, list[Member]] = {label: [] for label in sorted(channels)}
+    for layer, role, first, (dimension, entries) in walk.axes:
+        label = labels[dimension]
+        members[label].append(Member(layer, role, first, entries // channels[label]))
+    names = {
+        label: next((m.layer for m in some if m.role == "makes"), "input")
+        for label, some in members.items()
+    }
+    every_group = {
+        names[label]: Group(names[label], channels[label], tuple(some))
+        for label, some in members.items()
+    }
+    return every_group, {names[labels[dimension]] for dimension in walk.fixed}
 
 
-def _traced(model: nn.Module, shape: tuple[int, ...]) -> fx.Graph:
-    """Return the network's graph; each node's ``meta`` has the shape of its tensor."""
-    try:
-        graph = fx.Tracer().trace(model)
-    except Exception as error:  # whatever a model's own code raises
-        raise ValueError(
-            f"this network cannot be traced ({error}): its forward must do the same whatever "
-            "the numbers are"
-        ) from error
-    try:
-        with torch.no_grad(), one_thread():
-            _Shapes(model, graph=graph).run(torch.zeros(2, *shape))
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"the network does not take float32 inputs (n, {', '.join(map(str, shape))}): {reason}"
-        ) from error
+def traced(model: nn.Module, shape: tuple[int, ...]) -> fx.Graph:
+    """Return the network's graph in evaluation mode.
+
+    Each node's ``meta`` has the "shape" of its tensor, None if it gives none, and "is_size": it
+    gives an integer, or several.
+
+    Raises
+    ------
+    ValueError
+        If it is no network, cannot be traced, or does not take inputs of that shape.
+    """
+    tracer = fx.Tracer()
+    with evaluating(model):
+        try:
+            with _len_is_traced(model, tracer):
+                graph = tracer.trace(model)
+        except Exception as error:  # whatever a model's own code raises
+            raise ValueError(
+                f"this network cannot be traced ({error}): its forward must do the same whatever "
+                "the numbers are"
+            ) from error
+        try:
+            with torch.no_grad(), one_thread():
+                _Shapes(model, graph=graph).run(torch.zeros(2, *shape))
+        except Exception as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                "the network does not take float32 inputs "
+                f"(n, {', '.join(map(str, shape))}): {reason}"
+            ) from error
     return graph
+
+
+@contextmanager
+def _len_is_traced(model: nn.Module, tracer: fx.Tracer) -> Iterator[None]:
+    """Let ``len(x)`` be ``x.size(0)`` in the network's own code, inside a ``with`` block.
+
+    Python wants an integer of `len`, so a tracer, which has no number yet, cannot follow it.
+    """
+
+    def length(x: object) -> object:
+        return x.size(0) if isinstance(x, fx.Proxy) else len(x)
+
+    own = [m for name, m in model.named_modules() if not tracer.is_leaf_module(m, name)]
+    codes = [getattr(type(module).forward, "__globals__", {}) for module in own]
+    changed = [code for code in codes if "len" not in code and code.setdefault("len", length)]
+    try:
+        yield
+    finally:
+        for code in changed:
+            code.pop("len", None)
 
 
 class _Shapes(fx.Interpreter):
@@ -109,5 +179,7 @@ class _Shapes(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> object:
         result = super().run_node(n)
+        several = result if isinstance(result, tuple) else (result,)
         n.meta["shape"] = tuple(result.shape) if isinstance(result, torch.Tensor) else None
+        n.meta["is_size"] = all(isinstance(one, int) for one in several)
         return result

@@ -191,14 +191,143 @@ def test_a_dead_channel_has_no_importance(model, pictures) -> None:
         assert not weights["first"][2].any() and weights["first"][1].any()
 
 
-def test_what_follows_a_layer() -> None:
-    seed, depthwise = torch_models.seed_cnn().eval(), torch_models.depthwise_cnn().eval()
-    assert {n: importance.following(seed, n) for n in importance.layers(seed)} == {
-        "conv": "conv_relu", "hidden": "hidden_relu", "scores": "scores",
-    }  # fmt: skip
-    assert importance.following(depthwise, "stem.conv") == "stem.activation"
-    assert importance.following(depthwise, "block2.pointwise.conv") == "block2.activation"
-    assert importance.following(depthwise, "scores") == "scores"
+class Blocks(nn.Module):
+    """Two convolutions, written with activations of another kind: pictures of any size."""
+
+    def __init__(self, activation, again=None):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)
+        self.out = nn.Linear(4, 10)
+        self.first, self.second = activation, again or activation
+
+    def forward(self, x):
+        y = self.b(self.first(self.a(x)))
+        return self.out(self.second(y).mean((2, 3)))
+
+
+def in_place(x: torch.Tensor) -> torch.Tensor:
+    functional.relu_(x)
+    return x
+
+
+ONE_RELU = {
+    "one module twice": lambda: nn.ReLU(), "a module in place": lambda: nn.ReLU(inplace=True),
+    "a function": lambda: functional.relu, "PyTorch's own": lambda: torch.relu,
+    "a method": lambda: torch.Tensor.relu, "a function in place": lambda: in_place,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("activation", ONE_RELU)
+def test_calls_are_told_apart_however_an_activation_is_written(pictures, activation) -> None:
+    one, two = Blocks(ONE_RELU[activation]()).eval(), Blocks(nn.ReLU(), nn.ReLU()).eval()
+    images, labels = pictures[0][:40], pictures[1][:40]
+    for kind in ("activation", "wanda", "taylor"):
+        expected = importance.of_weights(two, kind, images, labels)
+        for name, score in importance.of_weights(one, kind, images, labels).items():
+            np.testing.assert_array_equal(score, expected[name])
+    for layer, kind in itertools.product("ab", ("activation", "zeros", "taylor")):
+        expected = importance.of_channels(two, layer, kind, images, labels)
+        assert expected.max() > 0 and (kind != "zeros" or expected.max() <= 1)
+        found = importance.of_channels(one, layer, kind, images, labels)
+        np.testing.assert_array_equal(found, expected)
+
+
+class Twice(nn.Module):
+    """One layer called twice, and one never."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.first, self.again = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.out, self.never = nn.Linear(4, 5), nn.Linear(4, 5)
+
+    def forward(self, x):
+        self.x = self.first(x)
+        self.y = self.again(self.x).relu()
+        self.z = self.again(self.y).relu()
+        return self.out(self.z.mean((2, 3)))
+
+
+def test_a_layer_called_twice_is_measured_at_both_calls() -> None:
+    model = Twice().eval()
+    images = np.random.default_rng(0).random((30, 9, 7, 3), np.float32)
+    labels = np.arange(30) % 5
+    scores = {
+        kind: importance.of_channels(model, "again", kind, images, labels)
+        for kind in ("activation", "zeros", "taylor")
+    }
+    answers = model(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+    loss = functional.cross_entropy(answers, torch.from_numpy(labels), reduction="sum")
+    slopes = torch.autograd.grad(loss, [model.y, model.z])
+    both = torch.stack([model.y, model.z]).detach()  # (calls, pictures, channels, height, width)
+    cost = (both * torch.stack(slopes)).sum((0, 3, 4)).abs().mean(0)
+    np.testing.assert_allclose(scores["activation"], both.mean((0, 1, 3, 4)), rtol=1e-5)
+    np.testing.assert_allclose(scores["zeros"], (both > 0).float().mean((0, 1, 3, 4)), rtol=1e-5)
+    np.testing.assert_allclose(scores["taylor"], cost, rtol=1e-4)
+    with pytest.raises(ValueError, match="the layer 'never' is never called"):
+        importance.of_channels(model, "never", "activation", images)
+    with pytest.raises(ValueError, match="the layer 'never' is never called"):
+        importance.of_weights(model, "wanda", images)
+    assert not importance.of_weights(model, "taylor", images, labels)["never"].any()
+
+
+def test_an_activation_of_another_number_of_channels_is_not_the_layers_own(pictures) -> None:
+    torch.manual_seed(0)
+    flat = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Flatten(), nn.ReLU(), nn.Linear(3 * 26 * 26, 10))
+    scores = importance.of_channels(flat.eval(), "0", "activation", pictures[0])
+    with torch.no_grad():
+        y = flat[0](torch_training.as_tensor(pictures[0], flat))
+    np.testing.assert_allclose(scores, y.abs().mean((0, 2, 3)), rtol=1e-5)
+
+
+def test_what_changes_an_output_in_place_does_not_change_its_importance(pictures) -> None:
+    class Doubled(nn.Module):
+        def forward(self, x):
+            x *= 2
+            return x
+
+    torch.manual_seed(0)
+    layers = nn.Conv2d(1, 3, 3), nn.Flatten(), nn.Linear(3 * 26 * 26, 10)
+    plain, changed = nn.Sequential(*layers).eval(), nn.Sequential(layers[0], Doubled(), *layers[1:])
+    expected = importance.of_channels(plain, "0", "activation", pictures[0])
+    found = importance.of_channels(changed, "0", "activation", pictures[0])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    expected = importance.of_channels(changed, "0", "taylor", *pictures)
+    with torch.no_grad():  # twice the outputs: as if the next layer had twice the weights
+        layers[2].weight *= 2
+    found = importance.of_channels(plain, "0", "taylor", *pictures)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_the_channels_of_a_dense_layer_over_places_are_its_last_axis() -> None:
+    torch.manual_seed(0)
+    rows = nn.Sequential(nn.Flatten(2), nn.Linear(35, 6), nn.Tanh(), nn.Flatten(), nn.Linear(12, 4))
+    images = np.random.default_rng(0).random((9, 7, 5, 2), np.float32)
+    scores = importance.of_channels(rows.eval(), "1", "activation", images)
+    with torch.no_grad():
+        y = rows[:3](torch.from_numpy(images.transpose(0, 3, 1, 2)))  # (9, 2, 6)
+    np.testing.assert_allclose(scores, y.abs().mean((0, 1)), rtol=1e-5)
+
+
+def test_a_frozen_network_matters_as_much(model, pictures) -> None:
+    frozen = copy.deepcopy(model).requires_grad_(False)
+    for kind in importance.WEIGHT_KINDS:
+        expected = importance.of_weights(model, kind, *pictures)
+        for name, score in importance.of_weights(frozen, kind, *pictures).items():
+            assert np.array_equal(score, expected[name])
+    for kind in importance.CHANNEL_KINDS:
+        expected = importance.of_channels(model, "mix", kind, *pictures)
+        assert np.array_equal(importance.of_channels(frozen, "mix", kind, *pictures), expected)
+    assert not any(p.requires_grad or p.grad is not None for p in frozen.parameters())
+
+
+def test_layers_that_share_a_weight_matter_alike(pictures) -> None:
+    shared = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.ReLU(), nn.Linear(784, 10)).eval()
+    shared[3] = nn.Sequential(nn.Linear(10, 784), nn.Linear(784, 10))
+    shared[3][1].weight = shared[1].weight
+    scores = importance.of_weights(shared, "taylor", *pictures)
+    assert np.array_equal(scores["1"], scores["3.1"]) and scores["1"].any()
 
 
 def test_random_scores_are_uniform_and_repeat_with_their_seed(model) -> None:
@@ -243,6 +372,9 @@ def test_bad_input_is_refused(model, pictures) -> None:
         (lambda: importance.of_weights(model, "wanda", images[0]), "expected pictures float32"),
         (lambda: importance.of_channels(model, "norm", "magnitude"), "no layer 'norm' to prune"),
         (lambda: importance.of_weights(nn.Flatten().eval(), "magnitude"), "no convolution"),
+        (lambda: importance.of_weights("model", "magnitude"), "expected a PyTorch network"),
+        (lambda: importance.of_weights(model, "wanda", images[:, :9]), "does not take pictures"),
+        (lambda: importance.of_weights(model, "taylor", images, labels + 9), "labels from 0 to 9"),
     ):
         with pytest.raises(ValueError, match=problem):
             function()

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
+from torch.nn.utils import prune as torch_prune
 
 from edge_course import fashion_mnist, measure
 from edge_course.networks import torch_models, torch_training
 from edge_course.pruning import importance, masks, prune
+from tests.support.effort import effort
 
 
 def network(seed: int = 0) -> nn.Sequential:
@@ -127,6 +130,47 @@ def test_bad_input_is_refused() -> None:
             prune.Gradual(model, score, **options)
 
 
+DERIVED = {
+    "weight_norm": parametrizations.weight_norm,
+    "spectral_norm": parametrizations.spectral_norm,
+    "PyTorch's pruning": lambda layer: torch_prune.l1_unstructured(layer, "weight", 0.1),
+}
+
+
+@pytest.mark.parametrize("kind", DERIVED)
+def test_a_weight_that_is_computed_from_others_is_refused(kind) -> None:
+    """A 0 in it would be back as soon as the network computes."""
+    model = network()
+    DERIVED[kind](model[3])
+    model(torch.zeros(1, 1, 28, 28))
+    chosen = {"3": np.zeros((32, 8 * 13 * 13), bool)}
+    scores, (images, labels) = {"3": np.ones((32, 8 * 13 * 13))}, pictures("train", 20)
+    for function in (
+        lambda: prune.apply(model, chosen),
+        lambda: prune.pruned(model, chosen),
+        lambda: prune.Keep(model, chosen),
+        lambda: prune.Gradual(model, lambda: chosen, final=0.5, begin=1, end=9, every=2),
+        lambda: prune.pruning_sensitivity(model, scores, (0.5,), images, labels),
+        lambda: importance.of_weights(model, "magnitude"),
+        lambda: importance.of_weights(model, "wanda", images),
+        lambda: importance.of_channels(model, "3", "taylor", images, labels),
+    ):
+        with pytest.raises(ValueError, match=r"3: its weight is computed from .*cannot be pruned"):
+            function()
+    prune.apply(model, {"0": np.zeros((8, 1, 3, 3), bool)})  # an ordinary layer beside it
+    assert not model[0].weight.any()
+
+
+def test_two_masks_for_one_weight_are_refused() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    mask = np.eye(4, dtype=bool)
+    with pytest.raises(ValueError, match="1 and 0 share one weight: give one mask"):
+        prune.apply(model, {"0": mask, "1": mask})
+    prune.apply(model, {"1": mask})
+    assert np.count_nonzero(model[0].weight.detach()) == 4
+
+
 def tuned(model: nn.Module, chosen, seed: int) -> nn.Module:
     """Return the pruned network after its dense layers were fine-tuned for a while."""
     made = prune.pruned(model, chosen)
@@ -142,7 +186,7 @@ def accuracy(model: nn.Module, test) -> float:
     return measure.accuracy(answers, test[1]).value
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(effort(2, 5)))
 def test_magnitude_and_activation_beat_chance(seed) -> None:
     """At equal sparsity of the hidden layer, which has 99.7 % of the weights of the seed CNN.
 

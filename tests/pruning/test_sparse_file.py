@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, from_dtype
 
-from edge_course.pruning import sparse_encoding, sparse_file
+from edge_course.pruning import sparse_file
 from edge_course.runtimes.model_files import ModelError
+from tests.support.effort import effort
 
 SHAPES = array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=7)
 
@@ -18,7 +19,7 @@ SHAPES = array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=7)
 @st.composite
 def tensors(draw) -> np.ndarray:
     """Any bits, from no zeros to zeros only; long gaps too."""
-    dtype = np.dtype(draw(st.sampled_from(sparse_encoding.DTYPES)))
+    dtype = np.dtype(draw(st.sampled_from(sparse_file.STORED_DTYPES)))
     x = draw(arrays(dtype, draw(SHAPES), elements=from_dtype(dtype), fill=st.just(dtype.type(0))))
     return np.repeat(x, draw(st.sampled_from([1, 1, 20, 300])), axis=0) if x.ndim else x
 
@@ -44,35 +45,35 @@ def same(first: dict, second: dict) -> bool:
 def test_the_same_bits_come_back_and_the_length_is_what_was_counted(content) -> None:
     file = sparse_file.to_bytes(content)
     assert same(sparse_file.load_sparse(file), content)
-    assert len(file) == sparse_encoding.sparse_bytes(content)
+    assert len(file) == sparse_file.sparse_bytes(content)
     assert file == sparse_file.to_bytes(content)
 
 
-@pytest.mark.parametrize("encoding", sparse_encoding.ENCODINGS)
+@pytest.mark.parametrize("encoding", sparse_file.ENCODINGS)
 @given(x=tensors())
 def test_every_encoding_gives_the_same_bits_in_the_counted_length(encoding, x) -> None:
     """Not only the smallest: each one written by hand of the writer, and read back."""
-    parts = b"".join(sparse_file._tensor_parts("x", x, encoding))
-    assert len(parts) == sparse_encoding.tensor_sizes(x, "x")[encoding].total
-    content = sparse_file.MAGIC + struct.pack("<HH", 1, 1) + parts
+    parts = sparse_file._tensor_bytes("x", x, encoding)
+    assert len(parts) == sparse_file.tensor_sizes(x, "x")[encoding].total
+    content = b"ECSP" + struct.pack("<HH", 1, 1) + parts
     content += struct.pack("<I", zlib.crc32(content))
     assert same(sparse_file.load_sparse(content), {"x": x})
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.5, 0.8, 0.9, 0.97, 0.995, 1])
-@pytest.mark.parametrize("dtype", sparse_encoding.DTYPES)
+@pytest.mark.parametrize("dtype", sparse_file.STORED_DTYPES)
 def test_the_smallest_encoding_is_chosen(share, dtype) -> None:
     x = sparse((60, 50), share, dtype=dtype)
-    sizes = sparse_encoding.tensor_sizes(x, "x")
+    sizes = sparse_file.tensor_sizes(x, "x")
     best = min(size.total for size in sizes.values())
-    assert len(sparse_file.to_bytes({"x": x})) == best + sparse_encoding.FILE_BYTES
-    assert sparse_encoding.tensor_size(x, "x").total == best
+    assert len(sparse_file.to_bytes({"x": x})) == best + sparse_file.FILE_BYTES
+    assert sparse_file.tensor_size(x, "x").total == best
 
 
 def test_each_encoding_is_best_somewhere() -> None:
     shares = {0: "dense", 0.5: "bitmap", 0.9: "gaps of 4 bits", 0.99: "gaps of 8 bits"}
     for share, encoding in shares.items():
-        assert sparse_encoding.tensor_size(sparse((300, 100), share)).encoding == encoding
+        assert sparse_file.tensor_size(sparse((300, 100), share)).encoding == encoding
 
 
 def codes_by_counting(x, bits: int) -> list[int]:
@@ -93,16 +94,16 @@ def codes_by_counting(x, bits: int) -> list[int]:
 @given(st.lists(st.integers(0, 700), max_size=8), st.integers(0, 20), st.integers(1, 8))
 def test_gaps_are_counted_and_lead_back(gaps, tail, bits) -> None:
     x = np.array([n for gap in gaps for n in [0] * gap + [1]] + [0] * tail, np.int8)
-    codes = sparse_encoding.gap_codes(x, bits)
+    codes = sparse_file.gap_codes(x, bits)
     assert codes.dtype == np.uint8 and codes.tolist() == codes_by_counting(x, bits)
-    assert np.array_equal(sparse_encoding.gap_positions(codes, bits), np.flatnonzero(x))
+    assert np.array_equal(sparse_file.gap_positions(codes, bits), np.flatnonzero(x))
 
 
 def test_gaps_by_hand() -> None:
     x = np.zeros(25, np.float32)
     x[[0, 3, 19, 20]] = 1
-    assert sparse_encoding.gap_codes(x, 4).tolist() == [0, 2, 15, 0, 0]  # 15 zeros are 15 and 0
-    assert sparse_encoding.gap_codes(x, 2).tolist() == [0, 2, 3, 3, 3, 3, 3, 0, 0]
+    assert sparse_file.gap_codes(x, 4).tolist() == [0, 2, 15, 0, 0]  # 15 zeros are 15 and 0
+    assert sparse_file.gap_codes(x, 2).tolist() == [0, 2, 3, 3, 3, 3, 3, 0, 0]
 
 
 def test_a_file_by_hand() -> None:
@@ -119,12 +120,12 @@ def test_a_file_by_hand() -> None:
 
 def test_minus_zero_and_nan_are_kept() -> None:
     x = np.float32([0, -0.0, np.nan, np.inf] + 50 * [0])
-    assert sparse_encoding.tensor_size(x).values == 3 * 4
+    assert sparse_file.tensor_size(x).values == 3 * 4
     assert sparse_file.load_sparse(sparse_file.to_bytes({"x": x}))["x"].tobytes() == x.tobytes()
 
 
 def test_the_parts_of_a_size_add_up() -> None:
-    size = sparse_encoding.tensor_size(sparse((100, 100), 0.9), "weight")
+    size = sparse_file.tensor_size(sparse((100, 100), 0.9), "weight")
     assert size.total == size.values + size.index + size.header
     assert size.header == 1 + 6 + 3 + 2 * 4
     assert size.values == 4 * np.count_nonzero(sparse((100, 100), 0.9))
@@ -148,13 +149,13 @@ def test_tensors_that_do_not_fit_are_refused() -> None:
         sparse_file.to_bytes({"ä" * 128: np.zeros(3, np.int8)})
     huge = np.broadcast_to(np.int8(0), (2**26 + 1,))
     with pytest.raises(ValueError, match="at most 67,108,864 numbers"):
-        sparse_encoding.sparse_bytes({"x": huge})
+        sparse_file.sparse_bytes({"x": huge})
     half = np.broadcast_to(np.int8(0), (2**25 + 1,))
     with pytest.raises(ValueError, match="67,108,864 numbers in all"):
         sparse_file.to_bytes({"x": half, "y": half})
     for bits in (0, 9):
         with pytest.raises(ValueError, match="expected 1 to 8 bits"):
-            sparse_encoding.gap_codes(np.zeros(3), bits)
+            sparse_file.gap_codes(np.zeros(3), bits)
 
 
 GOOD = {
@@ -182,10 +183,10 @@ def one_tensor(body: bytes) -> bytes:
         (with_crc(b"ECSP\x02\x00\x00\x00" + b"1234"), "expected version 1, found 2"),
         (sparse_file.to_bytes(GOOD)[:-9], "expected CRC-32"),
         (with_crc(b"ECSP\x01\x00\x01\x00" + b"1234"), "a name needs 1 bytes at 8, 0 left"),
-        (one_tensor(b"\x02\xff\xff\x00\x00\x00"), "is not UTF-8"),
+        (one_tensor(b"\x02\xff\xff\x00\x00\x00"), "utf-8"),
         (one_tensor(b"\x01x\x09\x00\x00"), "unknown dtype 9 or encoding 0"),
         (one_tensor(b"\x01x\x00\x04\x00"), "unknown dtype 0 or encoding 4"),
-        (one_tensor(b"\x01x\x02\x00\xff"), "255 axes, expected at most 64"),
+        (one_tensor(b"\x01x\x02\x00\xff" + bytes(4 * 255)), "maximum supported dimension"),
         (one_tensor(b"\x01x\x02\x00\x02\x00\x00\x00\x08\x00\x00\x00\x08"), "too large"),
         (one_tensor(b"\x01x\x02\x00\x01\x09\x00\x00\x00"), "needs 9 bytes"),
         (one_tensor(b"\x01x\x02\x01\x01\x03\x00\x00\x00\x09\x05"), "bits behind its end"),
@@ -237,15 +238,16 @@ def test_every_single_bit_and_every_cut_is_noticed() -> None:
             sparse_file.load_sparse(content[:length])
 
 
-def test_twenty_thousand_mutations_with_a_right_checksum_give_a_tensor_or_one_error() -> None:
+def test_mutations_with_a_right_checksum_give_a_tensor_or_one_error() -> None:
     """Someone who alters a file can also mend its checksum: the reader trusts nothing."""
     random, content, refused = np.random.default_rng(0), sparse_file.to_bytes(GOOD), 0
-    for _ in range(20_000):
+    count = effort(4_000, 20_000)
+    for _ in range(count):
         altered = with_crc(mutated(content, random))
         try:
             found = sparse_file.load_sparse(altered)
         except ModelError:
             refused += 1
         else:
-            assert sum(x.size for x in found.values()) <= sparse_encoding.MAX_NUMBERS
-    assert 5_000 < refused < 20_000
+            assert sum(x.size for x in found.values()) <= sparse_file.MAX_NUMBERS
+    assert count / 4 < refused < count

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import torch
@@ -15,151 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from edge_course import fashion_mnist
 from edge_course.networks import torch_models
-from edge_course.structured_pruning import choice, cut
+from edge_course.structured_pruning import choice, cut, trace
+from edge_course.structured_pruning.arithmetic import flattened_columns
 from edge_course.structured_pruning.groups import channel_groups
-
-SHAPE = (2, 9, 9)
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Tanh, nn.GELU, nn.LeakyReLU)  # 0 → 0
-
-
-class RandomNetwork(nn.Module):
-    """Convolutions, depthwise ones, residual sums, gates, concatenations, and a dense end."""
-
-    def __init__(self, seed: int):
-        super().__init__()
-        self.choose = random.Random(seed)
-        torch.manual_seed(seed)
-        self.layers = nn.ModuleList()
-        self.steps: list[tuple[str, list[int]]] = []
-        channels = self.conv(SHAPE[0], self.size())
-        for _ in range(self.choose.randint(1, 4)):
-            block = self.choose.choice(
-                [self.plain, self.residual, self.residual, self.separable, self.separable,
-                 self.projected, self.joined, self.gated]
-            )  # fmt: skip
-            channels = block(channels)
-        self.head(channels)
-        del self.choose
-
-    def size(self) -> int:
-        return self.choose.randint(2, 9)
-
-    def add(self, layer: nn.Module, kind: str = "layer", *operands: int) -> int:
-        """Note a step; return the number of its result."""
-        self.layers.append(layer)
-        self.steps.append((kind, list(operands) or [-1]))
-        return len(self.steps) - 1
-
-    def after(self, channels: int, *, activation: bool = True) -> int:
-        if self.choose.random() < 0.7:
-            self.add(nn.BatchNorm2d(channels))
-        if activation:
-            self.add(self.choose.choice(ACTIVATIONS)())
-        return len(self.steps) - 1
-
-    def conv(self, channels: int, made: int, *, activation: bool = True, stride: int = 1) -> int:
-        kernel = self.choose.choice([1, 3])
-        bias = self.choose.random() < 0.5
-        self.add(nn.Conv2d(channels, made, kernel, stride, kernel // 2, bias=bias))
-        self.after(made, activation=activation)
-        return made
-
-    def plain(self, channels: int) -> int:
-        if self.choose.random() < 0.3:
-            self.add(self.choose.choice([nn.MaxPool2d(2), nn.AvgPool2d(2, ceil_mode=True)]))
-        return self.conv(channels, self.size(), stride=self.choose.choice([1, 2]))
-
-    def depthwise(self, channels: int, factor: int) -> int:
-        made = channels * factor
-        self.add(nn.Conv2d(channels, made, 3, 1, 1, groups=channels, bias=factor > 1))
-        self.after(made)
-        return made
-
-    def separable(self, channels: int) -> int:
-        """Depthwise, then 1×1; sometimes added to the input."""
-        start = len(self.steps) - 1
-        made = self.depthwise(channels, self.choose.choice([1, 1, 2]) if channels > 1 else 1)
-        if self.choose.random() < 0.5:
-            self.conv(made, channels, activation=False)
-            self.add(nn.ReLU(), "add", start, len(self.steps) - 1)
-            return channels
-        return self.conv(made, self.size())
-
-    def residual(self, channels: int) -> int:
-        start = len(self.steps) - 1
-        inner = self.conv(channels, self.size())
-        self.conv(inner, channels, activation=False)
-        self.add(self.choose.choice(ACTIVATIONS)(), "add", start, len(self.steps) - 1)
-        return channels
-
-    def projected(self, channels: int) -> int:
-        """A residual sum of two branches that are both computed."""
-        start, made = len(self.steps) - 1, self.size()
-        self.conv(channels, made, activation=False)
-        first = len(self.steps) - 1
-        self.add(nn.Conv2d(channels, made, 1), "layer", start)
-        self.add(nn.ReLU(), "add", first, len(self.steps) - 1)
-        return made
-
-    def joined(self, channels: int) -> int:
-        """The input and what is made of it, one behind the other."""
-        start = len(self.steps) - 1
-        made = self.conv(channels, self.size())
-        self.add(nn.Identity(), "cat", start, len(self.steps) - 1)
-        self.after(channels + made)
-        return self.conv(channels + made, self.size())
-
-    def gated(self, channels: int) -> int:
-        """Each channel times a number made from all channels: squeeze and excitation."""
-        start = len(self.steps) - 1
-        self.add(nn.AdaptiveAvgPool2d(1))
-        inner = self.conv(channels, self.size())
-        self.add(nn.Conv2d(inner, channels, 1))
-        self.add(nn.Hardsigmoid())
-        self.add(nn.Identity(), "mul", start, len(self.steps) - 1)
-        return channels
-
-    def head(self, channels: int) -> None:
-        if self.choose.random() < 0.5:
-            self.add(nn.AdaptiveAvgPool2d(self.choose.choice([1, 2])))
-        self.add(nn.Flatten())
-        with torch.no_grad():
-            inputs = self.eval()(torch.zeros(1, *SHAPE)).shape[1]
-        if self.choose.random() < 0.6:
-            hidden = self.size()
-            self.add(nn.Linear(inputs, hidden))
-            if self.choose.random() < 0.5:
-                self.add(nn.BatchNorm1d(hidden))
-            self.add(nn.ReLU())
-            inputs = hidden
-        self.add(nn.Linear(inputs, 3))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        results = []
-        for layer, (kind, operands) in zip(self.layers, self.steps, strict=True):
-            values = [results[i] if results else x for i in operands]
-            if kind == "add":
-                values = [values[0] + values[1]]
-            elif kind == "mul":
-                values = [values[0] * values[1]]
-            elif kind == "cat":
-                values = [torch.cat(values, dim=1)]
-            results.append(layer(values[0]))
-        return results[-1]
-
-
-def network(seed: int) -> nn.Module:
-    """A random network with random averages in its normalisations, in evaluation mode."""
-    model = RandomNetwork(seed)
-    with torch.no_grad():
-        for layer in model.modules():
-            if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-                layer.running_mean.normal_(0, 0.3)
-                layer.running_var.uniform_(0.5, 2)
-                layer.weight.uniform_(-1.5, 1.5)
-                layer.bias.normal_(0, 0.3)
-        model.layers[-1].weight *= 0.5
-    return model.eval()
+from edge_course.structured_pruning.trace import Axis, Walk
+from tests.support.prunable_networks import SHAPE, network
 
 
 def kill(model: nn.Module, groups: dict, dead: dict[str, np.ndarray]) -> None:
@@ -184,9 +44,9 @@ def difference(a: nn.Module, b: nn.Module, seed: int) -> float:
     """The largest difference of two networks' outputs, relative to outputs above 1."""
     with torch.no_grad():
         x = pictures(seed)
-        expected, found = a(x), b(x)
-    assert expected.shape == found.shape
-    return float((expected - found).abs().max() / max(1.0, float(expected.abs().max())))
+        expected, result = a(x), b(x)
+    assert expected.shape == result.shape
+    return float((expected - result).abs().max() / max(1.0, float(expected.abs().max())))
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
@@ -216,7 +76,8 @@ def dead_channels(seed: int) -> dict[str, float | bool]:
         "dead": sum(map(len, dead.values())),
         "parameters": parameters(small) / parameters(model),
         "ties": any(len(g.layers("makes")) > 1 for g in groups.values()),
-        "depthwise": any(is_depthwise(m) for m in model.modules()),
+        "depthwise": any(1 < groups_of(m) == m.in_channels for m in model.modules()),
+        "grouped": any(1 < groups_of(m) < m.in_channels for m in model.modules()),
     }
 
 
@@ -234,8 +95,8 @@ def other_ways(seed: int, model: nn.Module, alive: dict[str, np.ndarray]) -> tup
     return way, difference(model, cut.cut_channels(model, kept, shape=SHAPE), seed)
 
 
-def is_depthwise(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Conv2d) and layer.groups > 1
+def groups_of(layer: nn.Module) -> int:
+    return getattr(layer, "groups", 1)
 
 
 def parameters(model: nn.Module) -> int:
@@ -244,17 +105,19 @@ def parameters(model: nn.Module) -> int:
 
 def channels_made(model: nn.Module, groups: dict) -> dict[str, set[int]]:
     """How many channels the layers that make a group really return, by running the network."""
-    found: dict[str, set[int]] = {name: set() for name in groups}
+    made: dict[str, set[int]] = {name: set() for name in groups}
 
-    def look(name: str) -> Callable:
-        return lambda layer, x, y: found[name].add(y.shape[1])
+    def look(name: str, entries: int) -> Callable:
+        return lambda layer, x, y: made[name].add(y.shape[1] // entries)
 
     for name, group in groups.items():
-        for layer in group.layers("makes"):
-            model.get_submodule(layer).register_forward_hook(look(name))
+        for member in group.members:
+            if member.role == "makes":
+                layer = model.get_submodule(member.layer)
+                layer.register_forward_hook(look(name, member.width))
     with torch.no_grad():
         model(pictures(0))
-    return found
+    return made
 
 
 def macs_are_right(model: nn.Module, small: nn.Module, kept: dict[str, np.ndarray]) -> bool:
@@ -269,6 +132,72 @@ def macs_are_right(model: nn.Module, small: nn.Module, kept: dict[str, np.ndarra
 
 def random_networks(seeds: range) -> list[dict[str, float | bool]]:
     return [{"seed": seed, **dead_channels(seed)} for seed in seeds]
+
+
+def right(result: dict) -> bool:
+    """Whether nothing changed that should not."""
+    way, changed = result["and now"]
+    return (
+        result["importance finds them"] and result["difference"] <= 1e-5
+        and result["original unchanged"] and result["sizes"] and result["macs"]
+        and (way == "living channels cut" or changed <= 1e-5)
+    )  # fmt: skip
+
+
+# Faults that the random networks have to find: name → object, attribute, what stands in its place.
+FAULTS: dict[str, tuple[object, str, object]] = {
+    "columns behind a flatten place after place": (
+        cut, "flattened_columns",
+        lambda kept, places: flattened_columns(kept, places).reshape(-1, places).T.ravel(),
+    ),
+    "columns behind a flatten begin one late": (
+        cut, "flattened_columns",
+        lambda kept, places: flattened_columns(kept, places) + (places > 1 and max(kept) == 0),
+    ),
+    "a sum ties nothing": (Walk, "tie", lambda self, node, a, b: None),
+    "joined tensors begin at 0": (
+        Walk, "note",
+        lambda self, name, role, segments: self.axes.extend(
+            Axis(name, role, 0, segment) for segment in segments
+        ),
+    ),
+    "normalisations keep all": (
+        Walk, "note",
+        lambda self, name, role, segments: (
+            hasattr(self.modules[name], "running_mean") or Walk_note(self, name, role, segments)
+        ),
+    ),
+    "grouped convolutions keep all": (
+        Walk, "note",
+        lambda self, name, role, segments: (role == "each"
+        and isinstance(self.modules[name], nn.Conv2d))
+        or Walk_note(self, name, role, segments),
+    ),
+    "a group of channels is cut in two": (trace, "gcd", lambda a, b: a),
+    "a group makes as much as it reads": (
+        Walk, "handed_on", lambda self, node, layer, inputs: inputs,
+    ),
+    "one entry of each channel counts": (
+        choice, "_of_group", lambda score, layer, group: score[: group.channels],
+    ),
+    "multiply-accumulates of a group read all": (
+        cut.measure, "conv_macs",
+        lambda size, kernel, inputs, groups=1: conv_macs(size, kernel, inputs),
+    ),
+}  # fmt: skip
+Walk_note, conv_macs = Walk.note, cut.measure.conv_macs
+
+
+def first_seed_that_finds(fault: str, seeds: range) -> int | None:
+    """The first random network that is not right, or raises an error, with a fault in the code."""
+    with mock.patch.object(*FAULTS[fault]):
+        for seed in seeds:
+            try:
+                if not right(dead_channels(seed)):
+                    return seed
+            except (ValueError, RuntimeError, IndexError, AssertionError):
+                return seed
+    return None
 
 
 def described(name: str) -> dict[str, tuple[int, list[str]]]:
@@ -318,8 +247,54 @@ def _masked() -> nn.Module:
     return model
 
 
+class Flat(nn.Module):
+    """A small network that flattens in its own way: pictures (n, 4, 6, 6) → (n, 4)."""
+
+    def __init__(self, flatten: Callable):
+        super().__init__()
+        self.conv, self.dense, self.flatten = nn.Conv2d(4, 8, 1), nn.Linear(288, 4), flatten
+
+    def forward(self, x):
+        return self.dense(self.flatten(self.conv(x)))
+
+
+class AsksForSizes(nn.Module):
+    """Adds its input where the layer makes as many channels as it reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.layer = nn.Conv2d(4, 8, 1), nn.Conv2d(8, 8, 1)
+        self.last = nn.Conv2d(8, 4, 1)
+
+    def forward(self, x):
+        x = self.first(x)
+        y = self.layer(x)
+        return self.last(y.relu() if self.layer.in_channels == 8 else y).mean((2, 3))
+
+
 REFUSED: dict[str, Callable[[], nn.Module]] = {
-    "grouped": lambda: Odd(lambda m, x: m.layers[0](x), nn.Conv2d(8, 8, 3, padding=1, groups=4)),
+    "a number of features": lambda: Flat(lambda x: x.view(-1, 288)),
+    "a number of features, reshaped": lambda: Flat(lambda x: torch.reshape(x, (len(x), 288))),
+    "a number of pictures": lambda: Flat(lambda x: x.view(2, -1)),
+    "channels behind places": lambda: Flat(lambda x: x.permute(0, 2, 3, 1).reshape(len(x), -1)),
+    "fewer channels": lambda: Flat(lambda x: x.view(x.size(0), 4, -1).flatten(1)),
+    "shuffled": lambda: Flat(lambda x: x.view(len(x), 2, 4, 36).transpose(1, 2).flatten(1)),
+    "squeezed": lambda: Odd(lambda m, x: x.mean((2, 3), keepdim=True).squeeze()[..., None, None]),
+    "chunks": lambda: Odd(lambda m, x: torch.cat(x.chunk(2, dim=1), 1)),
+    "chunks by function": lambda: Odd(lambda m, x: torch.cat(torch.chunk(x, 2, 1), 1)),
+    "a part": lambda: Odd(lambda m, x: torch.cat(x.split(4, 1), 1)),
+    "a slice": lambda: Odd(lambda m, x: x[:, [1, 0, 2, 3, 4, 5, 6, 7]]),
+    "times the number of channels": lambda: Odd(lambda m, x: x * x.size(1)),
+    "pooled by channels": lambda: Odd(lambda m, x: functional.adaptive_avg_pool2d(x, x.shape[1])),
+    "pooled in a row": lambda: Odd(
+        lambda m, x: m.layers[0](x.flatten(2)).view(len(x), -1, 3, 6), nn.MaxPool2d((1, 2))
+    ),
+    "groups across a seam": lambda: Odd(
+        lambda m, x: m.layers[2](torch.cat([m.layers[0](x), m.layers[1](x)], 1)),
+        nn.Conv2d(8, 3, 1),
+        nn.Conv2d(8, 5, 1),
+        nn.Conv2d(8, 8, 1, groups=4),
+    ),
     "transposed": lambda: Odd(lambda m, x: m.layers[0](x), nn.ConvTranspose2d(8, 8, 1)),
     "norm over channels": lambda: Odd(lambda m, x: m.layers[0](x), nn.GroupNorm(2, 8)),
     "learned slope": lambda: Odd(lambda m, x: m.layers[0](x), nn.PReLU(8)),
@@ -358,6 +333,28 @@ def refusal(name: str) -> str:
 
 
 UNDERSTOOD: dict[str, Callable[[], nn.Module]] = {
+    "groups": lambda: Odd(
+        lambda m, x: m.layers[1](m.layers[0](x)),
+        nn.Conv2d(8, 16, 3, padding=1, groups=4), nn.Conv2d(16, 8, 1),
+    ),
+    "groups of groups": lambda: Odd(
+        lambda m, x: m.layers[1](m.layers[0](x)),
+        nn.Conv2d(8, 16, 1, groups=8), nn.Conv2d(16, 8, 1, groups=4),
+    ),
+    "groups and a sum": lambda: Odd(
+        lambda m, x: x + m.layers[0](x), nn.Conv2d(8, 8, 3, padding=1, groups=4)
+    ),
+    "joined in groups": lambda: Odd(
+        lambda m, x: m.layers[0](torch.cat([x, x], 1)), nn.Conv2d(16, 8, 1, groups=8)
+    ),
+    "view": lambda: Flat(lambda x: x.view(x.size(0), -1)),
+    "len": lambda: Flat(lambda x: x.reshape(len(x), -1)),
+    "pooled by its size": lambda: Odd(
+        lambda m, x: x * functional.avg_pool2d(x, x.size()[2:]).view(len(x), -1, 1, 1)
+    ),
+    "another tensor's size": lambda: Odd(
+        lambda m, x: m.layers[0](x).view(len(x), x.size(1), 6, 6), nn.Conv2d(8, 8, 1)
+    ),
     "functions": lambda: Odd(
         lambda m, x: functional.max_pool2d(functional.relu6(torch.relu(x)), 2) * 0.5 + 1
     ),
@@ -397,15 +394,38 @@ def understood(name: str) -> tuple[float, float]:
     order = {n: np.random.default_rng(1).permutation(g.channels) for n, g in groups.items()}
     with torch.no_grad():
         expected = model(x)
-        found = cut.cut_channels(model, order, shape=(4, 6, 6))(x)
+        reordered = cut.cut_channels(model, order, shape=(4, 6, 6))(x)
         for member in groups[first].members:
             if member.role == "reads":
                 weight = model.get_submodule(member.layer).weight
                 start = member.first + 3 * member.width
                 weight[:, start : start + member.width] = 0
         unread = model(x)
-        small = cut.cut_channels(model, {first: [0, 1, 2, 4, 5, 6, 7]}, shape=(4, 6, 6))
-        return float((expected - found).abs().max()), float((unread - small(x)).abs().max())
+        kept = np.delete(np.arange(groups[first].channels), 3)
+        small = cut.cut_channels(model, {first: kept}, shape=(4, 6, 6))
+        return float((expected - reordered).abs().max()), float((unread - small(x)).abs().max())
+
+
+def cut_what_asks_for_sizes(kept: dict) -> None:
+    cut.cut_channels(AsksForSizes().eval(), kept, shape=(4, 6, 6))
+
+
+def units(name: str) -> dict[str, tuple[int, list[str]]]:
+    """The groups of one of the networks that are understood."""
+    groups = channel_groups(UNDERSTOOD[name]().eval(), shape=(4, 6, 6))
+    return {n: (g.channels, [str(m) for m in g.members]) for n, g in groups.items()}
+
+
+def importances_of_pictures(
+    shape: tuple[int, ...], given: tuple[int, ...] | None = None, kind: str = "activation"
+) -> dict[str, np.ndarray]:
+    """Of a small network that takes other pictures than the course's; shape is the pictures'."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 8 * 10, 4))
+    images = np.random.default_rng(0).random(shape, np.float32)
+    return choice.group_importance(
+        model.eval(), kind, images, np.arange(len(images)) % 4, shape=given
+    )
 
 
 def cut_seed_cnn(kept: dict) -> dict[str, tuple[int, ...]]:

@@ -1,0 +1,1 @@
+"""Cutting whole channels out of a network: a smaller dense network."""
