@@ -35,11 +35,11 @@ LOADS = {
     "torch": {
         "compression.compress", "distillation.lessons", "distillation.losses",
         "networks.students", "networks.torch_models", "networks.torch_training",
-        "pruning.importance", "pruning.prune", "quantization_aware.fake_quantize",
+        "pruning.calls", "pruning.importance", "pruning.prune", "quantization_aware.fake_quantize",
         "quantization_aware.network", "quantization_aware.quantizable",
         "quantization_aware.sensitivity", "recipes.compressed",
         "split_layers.bottleneck", "structured_pruning.choice", "structured_pruning.cut",
-        "structured_pruning.groups", "structured_pruning.trace",
+        "structured_pruning.groups", "structured_pruning.sizes", "structured_pruning.trace",
     },
     "onnx": {
         "frameworks.onnx_arithmetic", "frameworks.onnx_node", "frameworks.onnx_shapes",

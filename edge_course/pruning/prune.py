@@ -41,8 +41,6 @@ def apply(model: nn.Module, masks: Masks) -> None:
     ValueError
         If there is no such layer, its weight is computed from others or is that of another
         layer, or a mask is of another shape or dtype.
-
-    Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
     _check_masks(model, masks)
     with torch.no_grad():
