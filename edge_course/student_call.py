@@ -114,6 +114,7 @@ def _stop(thread: threading.Thread, ended: threading.Event, function: Callable[.
     own = getattr(unwrapped(function), "__globals__", None)
     end = time.monotonic() + STOPPING_SECONDS
     while not ended.wait(0.005) and time.monotonic() < end:
+        # We have just been given the interpreter, and keep it for the few steps up to the raising.
         frame = next(_frames(thread), None)
         if frame and frame.f_globals is own:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
