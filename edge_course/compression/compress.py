@@ -80,9 +80,9 @@ def compress(
     Raises
     ------
     ValueError
-        If the student is another network than `students.student` builds, pictures or labels are
-        of another shape or dtype, there is no epoch (or a single one where channels are to go in
-        the middle), the share is not as above, or the teacher is in training mode.
+        If pictures or labels are of another shape or dtype, there is no epoch (or a single one
+        where channels are to go in the middle), the share is not as above, the teacher is in
+        training mode, or the student has something that `network.QuantizedNetwork` refuses.
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """
