@@ -262,12 +262,12 @@ class QuantizedNetwork(nn.Module):
         if len(self.shape) == 3:
             x = as_tensor(inputs, self)
         else:
-            inputs = np.asarray(inputs)
-            if inputs.dtype != np.float32 or not len(inputs) or not np.isfinite(inputs).all():
-                raise ValueError(f"expected finite float32 inputs, got {len(inputs)} {inputs.dtype}")
-            x = torch.from_numpy(inputs)
+            x = torch.from_numpy(np.ascontiguousarray(inputs))
+            if x.dtype != torch.float32 or not len(x) or not x.isfinite().all():
+                raise ValueError(f"expected finite inputs float32, got {x.dtype} {tuple(x.shape)}")
         if x.shape[1:] != self.shape:
-            raise ValueError(f"expected inputs of the shape (n, *{self.shape}), got {tuple(x.shape)}")
+            sizes = ", ".join(map(str, self.shape))
+            raise ValueError(f"expected inputs (n, {sizes}), got {tuple(x.shape)}")
         return x
 
     def steps(self) -> Iterator[ExportStep]:

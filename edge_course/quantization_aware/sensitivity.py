@@ -47,10 +47,9 @@ def bit_sensitivity(
     y = as_labels(labels, len(images))
 
     def loss() -> float:
-        found = litert.Runner(export_litert(network, template)).scores(
-            images
-        )  # the runtime: exact and quick
-        return functional.cross_entropy(torch.from_numpy(found), y).item()
+        file = export_litert(network, template)
+        answers = litert.Runner(file).scores(images)  # the runtime: exact and quick
+        return scores_loss(torch.from_numpy(answers), y).item()
 
     unchanged, losses = loss(), {name: [] for name in network.layers()}
     for name in tqdm(losses, desc="sensitivity"):
