@@ -16,7 +16,7 @@ import numpy as np
 from edge_course import data
 from edge_course.quantization import quant
 from edge_course.quantization_aware.template import (
-    SAME_CODES,
+    MOVED_ONLY,
     ExportStep,
     in_order_of_pytorch,
     matched_operators,
@@ -86,7 +86,7 @@ def export_litert(
             )
         small |= {weight.index} if np.abs(codes).max() <= MOST_PACKED else set()
     for operator in graph.operators:
-        if operator.name in SAME_CODES and operator.inputs[0].index in changed:
+        if operator.name in MOVED_ONLY and operator.inputs[0].index in changed:
             there, out = changed[operator.inputs[0].index], operator.outputs[0]
             changed[out.index] = out._replace(scales=there.scales, zero_points=there.zero_points)
     return tflite_file.rewrite(template, changed.values(), packed=small if packed else ())

@@ -84,8 +84,6 @@ def fake_average(
     x : float32, whole multiples of the scale.
     parameters : scale and zero point of ``x``, which the mean keeps.
     average : takes the mean of some numbers of a tensor, for example in windows.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
     """
     scale, zero_point = float(parameters.scale), float(parameters.zero_point)
     means = average(x)
@@ -107,8 +105,6 @@ class MovingRange(nn.Module):
     Attributes
     ----------
     sharing : the ranges that have one scale and zero point in common: it alone, until `share`.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
     """
 
     def __init__(self):

@@ -37,8 +37,6 @@ class QuantizedOperation(nn.Module):
     traced : the operator.
     inputs : the ranges of what it reads. Pooling and concatenation keep them, all others have a
         range of their own.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
     """
 
     def __init__(self, traced: TracedOperator, inputs: list[MovingRange]):

@@ -18,7 +18,7 @@ from edge_course.quantization import quant
 from edge_course.runtimes.tflite_file import Graph, Operator, Tensor, shape_tensors
 
 # The output has the scale and zero point of the input.
-SAME_CODES = {"PAD", "MIRROR_PAD", "RESHAPE", "TRANSPOSE", "QUANTIZE"}
+MOVED_ONLY = {"PAD", "MIRROR_PAD", "RESHAPE", "TRANSPOSE", "QUANTIZE"}
 NO_PADS = ((0, 0), (0, 0))
 SAME = 0  # of the schema's padding: as many zeros as `layout.same_pads` says
 
@@ -75,7 +75,7 @@ def matched_operators(steps: Sequence[ExportStep], graph: Graph) -> list[Operato
     shapes = shape_tensors(graph.operators)
     computing = [o for o in graph.operators if o.outputs[0].index not in shapes]
     wanted = [step.operator for step in steps[1:]]
-    there = [o.name for o in computing if o.name not in SAME_CODES]
+    there = [o.name for o in computing if o.name not in MOVED_ONLY]
     if Counter(wanted) != Counter(there):
         raise _other_network(f"expected {wanted}, got {there}")
     makers = {o.outputs[0].index: o for o in computing}
@@ -110,7 +110,7 @@ def in_order_of_pytorch(graph: Graph) -> set[int]:
 def _origin(tensor: Tensor, makers: dict[int, Operator]) -> tuple[Tensor, list[Operator]]:
     """Return the tensor whose codes these are, and the operators that moved them from there."""
     moves = []
-    while tensor.index in makers and makers[tensor.index].name in SAME_CODES:
+    while tensor.index in makers and makers[tensor.index].name in MOVED_ONLY:
         moves.append(makers[tensor.index])
         tensor = moves[-1].inputs[0]
     return tensor, moves

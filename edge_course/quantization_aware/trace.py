@@ -16,7 +16,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from edge_course.networks.torch_graph import node_refusal, traced_graph
-from edge_course.quantization_aware.windows import Window, conv_window, pair, pooling_window
+from edge_course.quantization_aware.windows import WindowSettings, conv_window, pair, pooling_window
 
 # What is called as a function or a method, and the layer that does the same.
 _AS_LAYER = {
@@ -65,7 +65,7 @@ class TracedOperator:
     layer: nn.Module | None = None
     norm: nn.Module | None = None
     activation: nn.Module = field(default_factory=nn.Identity)
-    window: Window | None = None
+    window: WindowSettings | None = None
     picture: tuple[int, int, int] | None = None
 
 
@@ -82,8 +82,6 @@ def trace_operators(model: nn.Module, shape: tuple[int, ...]) -> list[TracedOper
     ValueError
         If it is no network, cannot be traced, does not take that shape, or has something that
         has no operator; the message names the node.
-
-    Taught in: notebooks/09_quantization_aware_training.ipynb
     """
     graph = traced_graph(model, shape)
     walk = _Walk(dict(model.named_modules()))

@@ -9,7 +9,7 @@ from torch import fx, nn
 from edge_course.networks.torch_graph import node_refusal
 
 
-class Window(NamedTuple):
+class WindowSettings(NamedTuple):
     """A window that moves over a picture.
 
     Attributes
@@ -28,7 +28,7 @@ def pair(setting: int | tuple[int, ...]) -> tuple[int, ...]:
     return (setting, setting) if isinstance(setting, int) else tuple(setting)
 
 
-def conv_window(node: fx.Node, conv: nn.Conv2d) -> Window:
+def conv_window(node: fx.Node, conv: nn.Conv2d) -> WindowSettings:
     """Return the window of a convolution.
 
     Raises
@@ -49,10 +49,10 @@ def conv_window(node: fx.Node, conv: nn.Conv2d) -> Window:
         pads = tuple(((k - 1) // 2, k // 2) for k in conv.kernel_size)
     else:
         pads = tuple((p, p) for p in conv.padding)
-    return Window(conv.kernel_size, conv.stride, pads)
+    return WindowSettings(conv.kernel_size, conv.stride, pads)
 
 
-def pooling_window(node: fx.Node, pool: nn.MaxPool2d | nn.AvgPool2d) -> Window:
+def pooling_window(node: fx.Node, pool: nn.MaxPool2d | nn.AvgPool2d) -> WindowSettings:
     """Return the window of a pooling.
 
     Raises
@@ -67,4 +67,4 @@ def pooling_window(node: fx.Node, pool: nn.MaxPool2d | nn.AvgPool2d) -> Window:
         raise node_refusal(node, "expected dilation 1 and no indices")
     if any(padding) and not getattr(pool, "count_include_pad", True):
         raise node_refusal(node, "padding that does not count: set count_include_pad=True")
-    return Window(kernel, stride, tuple((p, p) for p in padding))
+    return WindowSettings(kernel, stride, tuple((p, p) for p in padding))

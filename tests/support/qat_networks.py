@@ -47,6 +47,8 @@ class RandomNetwork(nn.Module):
         conv = nn.Conv2d(
             channels, made, kernel, padding=kernel // 2, bias=self.choose.random() < 0.6, **settings
         )
+        if conv.bias is not None:  # else, with luck, a ReLU lets nothing through
+            nn.init.uniform_(conv.bias, 0, 0.5)
         parts = [conv]
         if self.choose.random() < 0.6:
             norm = nn.BatchNorm2d(made)
