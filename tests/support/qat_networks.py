@@ -174,12 +174,16 @@ def seed_like() -> nn.Sequential:
 
 
 class Made(NamedTuple):
-    """What the fake-quantized network and the file's runtime are to be compared on."""
+    """What the fake-quantized network and the file's runtime are to be compared on.
 
-    inputs: np.ndarray  # as LiteRT has them
-    outputs: np.ndarray  # of the fake-quantized network, as LiteRT has them
-    real: np.ndarray  # of the network before
-    scale: float
+    Outputs are in LiteRT's order: of the network in real numbers, rounded, and then trained.
+    """
+
+    inputs: np.ndarray
+    real: np.ndarray
+    rounded: np.ndarray
+    trained: np.ndarray
+    scale: float  # of the trained outputs
     file: bytes
 
 
@@ -187,30 +191,21 @@ def channels_first(x: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.moveaxis(x, -1, 1).copy())
 
 
-def exported(
-    models: list[nn.Module], call: Callable, *, steps: int = 3, count: int = 200
-) -> list[Made]:
-    """Round each network, train it a little so that the template has other numbers, export it."""
-    made = []
-    for number, model in enumerate(models):
-        rng = np.random.default_rng(number)
-        sizes = (*model.shape[1:], model.shape[0])
-        x = rng.normal(0, 1, (count, *sizes)).astype(np.float32)
-        template = make_template(model, call, x[:4])
-        network = QuantizedNetwork(model, shape=model.shape).calibrate(x[:100])
-        train(network, channels_first(x[:64]), steps)
-        with torch.no_grad():
-            outputs, real = (m(channels_first(x)).numpy() for m in (network, model.eval()))
-        made.append(
-            Made(
-                x,
-                np.moveaxis(outputs, 1, -1),
-                np.moveaxis(real, 1, -1),
-                float(network.operators[-1].output.codes.scale),
-                export_litert(network, template),
-            )
-        )
-    return made
+def outputs(model: nn.Module, x: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return np.moveaxis(model.eval()(channels_first(x)).numpy(), 1, -1)
+
+
+def exported(model: nn.Module, call: Callable, count: int = 200) -> Made:
+    """Round a network, train it a little so that the template has other numbers, export it."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 1, (count, *model.shape[1:], model.shape[0])).astype(np.float32)
+    template = make_template(model, call, x[:4])
+    network = QuantizedNetwork(model, shape=model.shape).calibrate(x[:100])
+    rounded = outputs(network, x)
+    train(network, channels_first(x[:64]))
+    trained, scale = outputs(network, x), float(network.operators[-1].output.codes.scale)
+    return Made(x, outputs(model, x), rounded, trained, scale, export_litert(network, template))
 
 
 def make_template(model: nn.Module, call: Callable, x: np.ndarray, mode: str = "int8") -> bytes:
@@ -218,29 +213,26 @@ def make_template(model: nn.Module, call: Callable, x: np.ndarray, mode: str = "
     return call(in_tensorflow.litert_file, onnx, mode, x if mode == "int8" else None)
 
 
-def train(network: QuantizedNetwork, x: torch.Tensor, steps: int) -> None:
+def train(network: QuantizedNetwork, x: torch.Tensor) -> None:
     torch.manual_seed(0)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     network.train()
-    for _ in range(steps):
+    for _ in range(3):
         y = network(x)
         loss = (y - torch.randn_like(y)).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    network.eval()
 
 
-def random_networks(count: int, steps: int = 3) -> list[Made]:
-    with process.another() as call:
-        return exported([RandomNetwork(seed) for seed in range(count)], call, steps=steps)
-
-
-def named(name: str) -> Made:
+def random_and_named(count: int) -> tuple[list[Made], dict[str, Made]]:
     torch.manual_seed(0)
-    model = {"colour": Colour, "dense": dense, "seed_like": seed_like}[name]()
+    models = {"colour": Colour(), "dense": dense(), "seed_like": seed_like()}
     with process.another() as call:
-        return exported([model], call, count=1000)[0]
+        return (
+            [exported(RandomNetwork(seed), call) for seed in range(count)],
+            {name: exported(model, call, 1000) for name, model in models.items()},
+        )
 
 
 def names() -> dict[str, list[str]]:

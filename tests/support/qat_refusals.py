@@ -97,8 +97,8 @@ def twins(longer: str, *, stride: int = 1, padding: int = 1, activation=nn.ReLU)
     return Net(compute, a=a, b=b, c=conv(), act=activation())
 
 
-def with_another_template(name: str) -> None:
-    """Export a network into a file of another one."""
+def with_other_templates() -> dict[str, str]:
+    """Export a network into files of others; return what is said."""
     others = {
         "another network": Net(lambda m, x: m.conv(x), conv=conv()),
         "other branches": twins("second"),
@@ -111,7 +111,13 @@ def with_another_template(name: str) -> None:
     }  # fmt: skip
     x = np.random.default_rng(0).normal(0, 1, (20, 6, 6, 3)).astype(np.float32)
     network = QuantizedNetwork(twins("first"), shape=Net.shape).calibrate(x)
+    messages = {}
     with process.another() as call:
-        mode = "float32" if name == "float32" else "int8"
-        template = make_template(others[name], call, x, mode)
-    export_litert(network, template)
+        for name, other in others.items():
+            mode = "float32" if name == "float32" else "int8"
+            template = make_template(other, call, x, mode)
+            try:
+                export_litert(network, template)
+            except ValueError as error:
+                messages[name] = str(error)
+    return messages
