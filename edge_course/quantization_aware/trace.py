@@ -131,8 +131,10 @@ class _Walk:
             if len(shape) not in (2, 4):
                 raise node_refusal(node, f"expected 1 or 3 sizes of an input, got {shape[1:]}")
             self.add(node, "INPUT")
+        elif node.meta["is_size"]:
+            pass  # a view may need it
         elif shape is None:
-            pass  # a size, which a view may need
+            raise node_refusal(node, _UNKNOWN)
         elif not node.all_input_nodes:
             raise node_refusal(node, "it is no layer's output: only layers may have weights")
         else:

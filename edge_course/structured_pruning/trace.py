@@ -123,7 +123,9 @@ class Walk:
         if kind in RESHAPES and len(inputs) == 1:
             return self.reshaped(node, inputs[0])
         if not sizes_follow(node, self.modules):
-            raise node_refusal(node, "it computes with a number of channels, which would be another")
+            raise node_refusal(
+                node, "it computes with a number of channels, which would be another"
+            )
         if kind in _CONCATENATE:
             return self.concatenated(node)
         if kind in _ENTRY_BY_ENTRY and inputs:
