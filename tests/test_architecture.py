@@ -34,10 +34,11 @@ FRAMEWORKS = {"ai_edge_litert", "keras", "onnx", "onnxruntime", "tensorflow", "t
 LOADS = {
     "torch": {
         "compression.compress", "distillation.lessons", "distillation.losses",
-        "networks.students", "networks.torch_models", "networks.torch_training",
-        "pruning.calls", "pruning.importance", "pruning.prune", "quantization_aware.fake_quantize",
-        "quantization_aware.network", "quantization_aware.quantizable",
-        "quantization_aware.sensitivity", "recipes.compressed",
+        "networks.students", "networks.torch_graph", "networks.torch_models",
+        "networks.torch_training", "pruning.calls", "pruning.importance", "pruning.prune",
+        "quantization_aware.fake_quantize", "quantization_aware.network",
+        "quantization_aware.operations", "quantization_aware.sensitivity",
+        "quantization_aware.trace", "quantization_aware.windows", "recipes.compressed",
         "split_layers.bottleneck", "structured_pruning.choice", "structured_pruning.cut",
         "structured_pruning.groups", "structured_pruning.sizes", "structured_pruning.trace",
     },

@@ -23,7 +23,7 @@ from edge_course.compression import budget, judge, slim
 from edge_course.distillation import losses
 from edge_course.frameworks import in_tensorflow
 from edge_course.networks import keras_training, students, torch_models, torch_training
-from edge_course.quantization_aware import export, network, quantizable
+from edge_course.quantization_aware import export, network
 from edge_course.runtimes import ort
 from edge_course.structured_pruning import choice, cut
 
@@ -80,13 +80,13 @@ def compress(
     Raises
     ------
     ValueError
-        If the student is another network than `students.student` builds, pictures or labels are
-        of another shape or dtype, there is no epoch (or a single one where channels are to go in
-        the middle), the share is not as above, or the teacher is in training mode.
+        If pictures or labels are of another shape or dtype, there is no epoch (or a single one
+        where channels are to go in the middle), the share is not as above, the teacher is in
+        training mode, or the student has something that `network.QuantizedNetwork` refuses.
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """
-    quantizable.check_quantizable(student)  # before time is spent
+    network.QuantizedNetwork(student)  # refuses other networks before time is spent
     if min(epochs, fine_epochs) < 1:
         raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
     if not 0 < keep <= 1:

@@ -45,8 +45,8 @@ def _hard_sigmoid(node: OnnxNode) -> Any:
 
 @translates("HardSwish")
 def _hard_swish(node: OnnxNode) -> Any:
-    """Return x · (x / 6 + 1 / 2, between 0 and 1)."""
-    return node.operation("multiply", node.tensor(0), _ramp(node, 1 / 6, 0.5))
+    """Return x · (x / 6 + 1 / 2, between 0 and 1), which LiteRT has as one operator."""
+    return node.layer("Activation", node.tensor(0), activation="hard_swish")
 
 
 def _ramp(node: OnnxNode, slope: float, offset: float) -> Any:

@@ -19,9 +19,9 @@ def student(
 ) -> nn.Sequential:
     """Return an untrained student: a stem, separable blocks, a dense layer.
 
-    Its layers have the names of `torch_models.depthwise_cnn`, so that `network.QuantizedNetwork`
-    can train it with fake quantization. What makes it fast is that the stem, the first
-    convolution, has stride 2 already: all that follows has a quarter of the places to compute.
+    Its layers have the names of `torch_models.depthwise_cnn`. What makes it fast is that the stem,
+    the first convolution, has stride 2 already: all that follows has a quarter of the places to
+    compute.
 
     Parameters
     ----------

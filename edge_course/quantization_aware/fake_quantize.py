@@ -6,6 +6,7 @@ Integer-Arithmetic-Only Inference", section 3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,6 +71,27 @@ def fake_quantize(
     return FakeQuantize.apply(x, scale, zero_point, *quant.code_range(bits, narrow=narrow))
 
 
+def fake_average(
+    x: torch.Tensor, parameters: quant.Parameters, average: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Return means of fake-quantized numbers, as means of their codes, in the same codes.
+
+    The runtime rounds the mean of codes to a code, halves away from zero; the gradient is that of
+    the mean.
+
+    Parameters
+    ----------
+    x : float32, whole multiples of the scale.
+    parameters : scale and zero point of ``x``, which the mean keeps.
+    average : takes the mean of some numbers of a tensor, for example in windows.
+    """
+    scale, zero_point = float(parameters.scale), float(parameters.zero_point)
+    means = average(x)
+    codes = average(torch.round(x.detach() / scale)) + zero_point  # sums are exact, so halves too
+    rounded = torch.sign(codes) * torch.floor(codes.abs() + 0.5)
+    return means + ((rounded - zero_point) * scale - means).detach()
+
+
 class Numbers(NamedTuple):
     """Fake-quantized activations on their way to the next layer, with their scale."""
 
@@ -78,12 +100,25 @@ class Numbers(NamedTuple):
 
 
 class MovingRange(nn.Module):
-    """Fake-quantizes an activation to 8 bits; in training its range follows the batches."""
+    """Fake-quantizes an activation to 8 bits; in training its range follows the batches.
+
+    Attributes
+    ----------
+    sharing : the ranges that have one scale and zero point in common: it alone, until `share`.
+    """
 
     def __init__(self):
         super().__init__()
         self.register_buffer("low", torch.tensor(torch.nan))
         self.register_buffer("high", torch.tensor(torch.nan))
+        self.sharing = [self]
+
+    def share(self, other: MovingRange) -> None:
+        """Have the scale and zero point of another range, as what is concatenated must."""
+        if other not in self.sharing:
+            together = self.sharing + other.sharing
+            for one in together:
+                one.sharing = together
 
     def forget(self) -> None:
         """Have no range, so that the next batch in training gives it."""
@@ -92,10 +127,12 @@ class MovingRange(nn.Module):
 
     @property
     def codes(self) -> quant.Parameters:
-        """Scale and zero point of the range."""
+        """Scale and zero point of the range; of all ranges together where some share them."""
         if torch.isnan(self.low):
-            raise ValueError("an activation has no range yet: call calibrate with some pictures")
-        return quant.asymmetric(self.low.numpy(), self.high.numpy())
+            raise ValueError("an activation has no range yet: call calibrate with some inputs")
+        # In the first batch of all, the ranges further on are still unknown (NaN).
+        low = np.nanmin([one.low.numpy() for one in self.sharing])
+        return quant.asymmetric(low, np.nanmax([one.high.numpy() for one in self.sharing]))
 
     def forward(self, x: torch.Tensor) -> Numbers:
         """Return the numbers as they come back from their codes."""

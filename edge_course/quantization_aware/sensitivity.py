@@ -13,7 +13,11 @@ from edge_course.runtimes import litert
 
 
 def bit_sensitivity(
-    network: QuantizedNetwork, images: np.ndarray, labels: np.ndarray, choices: tuple[int, ...]
+    network: QuantizedNetwork,
+    images: np.ndarray,
+    labels: np.ndarray,
+    choices: tuple[int, ...],
+    template: bytes | None = None,
 ) -> dict[str, list[float]]:
     """Return the loss when one layer alone gets few bits, for each layer and each choice.
 
@@ -26,6 +30,7 @@ def bit_sensitivity(
     images, labels : as of `torch_training.fit`; training pictures, so that no test picture
         has a say in the choice.
     choices : bits to try, each 2 to 8.
+    template : as of `export.export_litert`.
 
     Returns
     -------
@@ -42,7 +47,8 @@ def bit_sensitivity(
     y = as_labels(labels, len(images))
 
     def loss() -> float:
-        answers = litert.Runner(export_litert(network)).scores(images)  # the runtime: exact, quick
+        file = export_litert(network, template)
+        answers = litert.Runner(file).scores(images)  # the runtime: exact and quick
         return scores_loss(torch.from_numpy(answers), y).item()
 
     unchanged, losses = loss(), {name: [] for name in network.layers()}

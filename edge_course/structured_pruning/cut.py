@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from edge_course import measure
+from edge_course.networks.torch_graph import traced_graph
 from edge_course.networks.torch_models import INPUT_SHAPE
 from edge_course.networks.torch_training import as_tensor, evaluating, one_thread
 from edge_course.structured_pruning.arithmetic import checked_kept, flattened_columns
-from edge_course.structured_pruning.groups import Group, channel_groups, traced
+from edge_course.structured_pruning.groups import Group, channel_groups
 from edge_course.structured_pruning.trace import AXES
 
 _NORMS = nn.BatchNorm1d, nn.BatchNorm2d
@@ -67,7 +68,7 @@ def cut_channels(
 def _check_same_steps(model: nn.Module, small: nn.Module, shape: tuple[int, ...]) -> None:
     """Refuse a network that goes another way when it is smaller: ``if conv.in_channels == 8:``."""
     before, after = (
-        [(node.op, node.target) for node in traced(network, shape).nodes]
+        [(node.op, node.target) for node in traced_graph(network, shape).nodes]
         for network in (model, small)
     )
     if before != after:

@@ -9,16 +9,13 @@ Fang et al. (2023), "DepGraph: Towards Any Structural Pruning".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import gcd
 
-import torch
-from torch import fx, nn
+from torch import nn
 
+from edge_course.networks.torch_graph import traced_graph
 from edge_course.networks.torch_models import INPUT_SHAPE
-from edge_course.networks.torch_training import evaluating, one_thread
 from edge_course.structured_pruning.arithmetic import tied
 from edge_course.structured_pruning.trace import Walk
 
@@ -98,7 +95,7 @@ def dependencies(
 
     What no layer makes, the network's input, is called "input". See `channel_groups`.
     """
-    graph = traced(model, shape)
+    graph = traced_graph(model, shape)
     walk = Walk(dict(model.named_modules()))
     for node in graph.nodes:
         walk.visit(node)
@@ -119,67 +116,3 @@ def dependencies(
         for label, some in members.items()
     }
     return every_group, {names[labels[dimension]] for dimension in walk.fixed}
-
-
-def traced(model: nn.Module, shape: tuple[int, ...]) -> fx.Graph:
-    """Return the network's graph in evaluation mode.
-
-    Each node's ``meta`` has the "shape" of its tensor, None if it gives none, and "is_size": it
-    gives an integer, or several.
-
-    Raises
-    ------
-    ValueError
-        If it is no network, cannot be traced, or does not take inputs of that shape.
-    """
-    tracer = fx.Tracer()
-    with evaluating(model):
-        try:
-            with _len_is_traced(model, tracer):
-                graph = tracer.trace(model)
-        except Exception as error:  # whatever a model's own code raises
-            raise ValueError(
-                f"this network cannot be traced ({error}): its forward must do the same whatever "
-                "the numbers are"
-            ) from error
-        try:
-            with torch.no_grad(), one_thread():
-                _Shapes(model, graph=graph).run(torch.zeros(2, *shape))
-        except Exception as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(
-                "the network does not take float32 inputs "
-                f"(n, {', '.join(map(str, shape))}): {reason}"
-            ) from error
-    return graph
-
-
-@contextmanager
-def _len_is_traced(model: nn.Module, tracer: fx.Tracer) -> Iterator[None]:
-    """Let ``len(x)`` be ``x.size(0)`` in the network's own code, inside a ``with`` block.
-
-    Python wants an integer of `len`, so a tracer, which has no number yet, cannot follow it.
-    """
-
-    def length(x: object) -> object:
-        return x.size(0) if isinstance(x, fx.Proxy) else len(x)
-
-    own = [m for name, m in model.named_modules() if not tracer.is_leaf_module(m, name)]
-    codes = [getattr(type(module).forward, "__globals__", {}) for module in own]
-    changed = [code for code in codes if "len" not in code and code.setdefault("len", length)]
-    try:
-        yield
-    finally:
-        for code in changed:
-            code.pop("len", None)
-
-
-class _Shapes(fx.Interpreter):
-    """Runs a graph and notes the shape of every result."""
-
-    def run_node(self, n: fx.Node) -> object:
-        result = super().run_node(n)
-        several = result if isinstance(result, tuple) else (result,)
-        n.meta["shape"] = tuple(result.shape) if isinstance(result, torch.Tensor) else None
-        n.meta["is_size"] = all(isinstance(one, int) for one in several)
-        return result

@@ -19,6 +19,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from edge_course.networks.torch_graph import node_refusal
 from edge_course.structured_pruning.sizes import (
     RESHAPES,
     is_tensor,
@@ -96,23 +97,23 @@ class Walk:
         """Note what a node does to the channels; refuse it if that is not known."""
         if node.op == "output":
             if not isinstance(node.args[0], fx.Node):
-                raise _refusal(node, "expected a network with one output")
+                raise node_refusal(node, "expected a network with one output")
             self.fixed += [s.dimension for s in self.segments[node.args[0]]]
             return
         if node.meta["is_size"]:  # looked at where it is used
             return
         if not is_tensor(node):
-            raise _refusal(node, _TAKEN_APART if node.target in _APART else _UNKNOWN)
+            raise node_refusal(node, _TAKEN_APART if node.target in _APART else _UNKNOWN)
         self.segments[node] = segments = self.through(node)
         shape = node.meta["shape"]
         if sum(s.entries for s in segments) != shape[1]:
-            raise _refusal(node, f"its channels do not add up to the {shape[1]} it has")
+            raise node_refusal(node, f"its channels do not add up to the {shape[1]} it has")
 
     def through(self, node: fx.Node) -> tuple[Segment, ...]:
         """Return the segments of a node's output."""
         if node.op == "placeholder":
             if self.fixed:
-                raise _refusal(node, "expected a network with one input")
+                raise node_refusal(node, "expected a network with one input")
             segment = self.new(node.meta["shape"][1])
             self.fixed.append(segment.dimension)
             return (segment,)
@@ -122,13 +123,15 @@ class Walk:
         if kind in RESHAPES and len(inputs) == 1:
             return self.reshaped(node, inputs[0])
         if not sizes_follow(node, self.modules):
-            raise _refusal(node, "it computes with a number of channels, which would be another")
+            raise node_refusal(
+                node, "it computes with a number of channels, which would be another"
+            )
         if kind in _CONCATENATE:
             return self.concatenated(node)
         if kind in _ENTRY_BY_ENTRY and inputs:
             return self.combined(node, inputs)
         if len(inputs) != 1:
-            raise _refusal(node, _UNKNOWN)
+            raise node_refusal(node, _UNKNOWN)
         if kind in _BY_ITSELF:
             return inputs[0]
         if kind in _POOLS:
@@ -139,7 +142,7 @@ class Walk:
             return inputs[0]
         if layer is not None and kind in (nn.Conv2d, nn.Linear, *_NORMS):
             return self.layer(node, layer, inputs[0])
-        raise _refusal(node, _UNKNOWN)
+        raise node_refusal(node, _UNKNOWN)
 
     def new(self, channels: int) -> Segment:
         """Return channels that nobody had before."""
@@ -150,14 +153,14 @@ class Walk:
         """Channel after channel, each with some of its places: (n, c, …) → (n, c · entries, …)."""
         shape, made = node.all_input_nodes[0].meta["shape"], node.meta["shape"]
         if len(made) < 2 or made[0] != shape[0] or made[1] % shape[1]:
-            raise _refusal(
+            raise node_refusal(
                 node,
                 f"it turns {shape} into {made}: the channels (axis 1) have to stay where they are, "
                 "or to be flattened, as torch.flatten(x, 1) does",
             )
         tied = tied_by_reshape(node, self.modules)
         if tied is None:
-            raise _refusal(
+            raise node_refusal(
                 node,
                 f"it turns {shape} into {made}, but with another number of channels it would "
                 "not do the same: write torch.flatten(x, 1), or sizes taken from x.shape in "
@@ -172,7 +175,7 @@ class Walk:
         """A sum or product, entry by entry: what is added up has to be cut alike."""
         shapes = [n.meta["shape"] for n in node.all_input_nodes if is_tensor(n)]
         if len({len(shape) for shape in shapes}) > 1:
-            raise _refusal(node, f"it combines the shapes {', '.join(map(str, shapes))}")
+            raise node_refusal(node, f"it combines the shapes {', '.join(map(str, shapes))}")
         for other in inputs[1:]:
             self.tie(node, inputs[0], other)
         return inputs[0]
@@ -180,7 +183,7 @@ class Walk:
     def tie(self, node: fx.Node, a: tuple[Segment, ...], b: tuple[Segment, ...]) -> None:
         """Note that two tensors have to be cut alike."""
         if [s.entries for s in a] != [s.entries for s in b]:
-            raise _refusal(
+            raise node_refusal(
                 node,
                 f"it combines {_described(a)} with {_described(b)}: "
                 "only as many channels, joined of as many parts, can be tied",
@@ -192,7 +195,7 @@ class Walk:
         axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
         dimensions = len(node.meta["shape"])
         if axis not in (1, 1 - dimensions):
-            raise _refusal(node, f"it joins along axis {axis}, only channels (axis 1) can be")
+            raise node_refusal(node, f"it joins along axis {axis}, only channels (axis 1) can be")
         parts = node.args[0] if node.args else node.kwargs["tensors"]
         return tuple(segment for part in parts for segment in self.segments[part])
 
@@ -206,7 +209,7 @@ class Walk:
         name = str(node.target)
         self.check_weights(node, layer)
         if isinstance(layer, nn.Linear) and len(node.meta["shape"]) != 2:
-            raise _refusal(
+            raise node_refusal(
                 node, "a dense layer is understood behind a flatten only, on (n, inputs)"
             )
         if isinstance(layer, nn.Conv2d):
@@ -235,7 +238,7 @@ class Walk:
         read, made = layer.in_channels // groups, layer.out_channels // groups  # of each group
         for dimension, entries in inputs:
             if entries % read:
-                raise _refusal(
+                raise node_refusal(
                     node,
                     f"its groups of {read} channels lie across the seams of what was joined: "
                     f"{_described(inputs)}",
@@ -255,10 +258,10 @@ class Walk:
         own = dict(layer.named_parameters(recurse=False))
         needed = set() if type(layer) in _NORMS else {"weight"}
         if not needed <= set(own) <= {"weight", "bias"}:
-            raise _refusal(node, f"expected the parameters weight and bias, got {sorted(own)}")
+            raise node_refusal(node, f"expected the parameters weight and bias, got {sorted(own)}")
         for parameter in own.values():
             if self.weights.setdefault(parameter, str(node.target)) != str(node.target):
-                raise _refusal(node, f"it shares its weights with {self.weights[parameter]!r}")
+                raise node_refusal(node, f"it shares its weights with {self.weights[parameter]!r}")
 
 
 _UNKNOWN = (
@@ -272,12 +275,6 @@ _TAKEN_APART = (
 )
 
 
-def _refusal(node: fx.Node, why: str) -> ValueError:
-    what = {"call_module": "layer", "call_method": "method"}.get(node.op, node.op)
-    target = getattr(node.target, "__name__", node.target)
-    return ValueError(f"node {node.name!r} ({what} {target}): {why}")
-
-
 def _described(segments: tuple[Segment, ...]) -> str:
     return " + ".join(f"{s.entries} channels" for s in segments)
 
@@ -285,7 +282,7 @@ def _described(segments: tuple[Segment, ...]) -> str:
 def _check_pictures(node: fx.Node) -> None:
     """Refuse pooling of (n, c, l): PyTorch takes it for one picture, and pools the channels."""
     if len(node.meta["shape"]) != 4:
-        raise _refusal(node, "expected pictures (n, channels, height, width)")
+        raise node_refusal(node, "expected pictures (n, channels, height, width)")
 
 
 def _check_mean(node: fx.Node) -> None:
@@ -294,4 +291,4 @@ def _check_mean(node: fx.Node) -> None:
     axes = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else None)
     axes = [axes] if isinstance(axes, int) else list(axes or ())
     if not axes or {axis % len(shape) for axis in axes} & {0, 1}:
-        raise _refusal(node, f"a mean over the axes {axes}: expected height and width, 2 and 3")
+        raise node_refusal(node, f"a mean over the axes {axes}: expected height and width, 2 and 3")

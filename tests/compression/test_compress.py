@@ -138,6 +138,8 @@ def test_a_network_cut_on_the_way_is_the_student_in_shape(made: Made) -> None:
 
 
 def misuse(what: str) -> None:
+    import torch
+
     from edge_course.compression import compress
     from edge_course.networks import students, torch_models
 
@@ -146,7 +148,7 @@ def misuse(what: str) -> None:
     settings = {"epochs": 1, "fine_epochs": 1}
     match what:
         case "another network":
-            student = torch_models.seed_cnn()
+            student.add_module("softmax", torch.nn.Softmax(1))
         case "a teacher in training mode":
             teacher.train()
         case "no epoch":
@@ -171,11 +173,7 @@ def misuse(what: str) -> None:
 @pytest.mark.parametrize(
     ("what", "error", "message"),
     [
-        (
-            "another network",
-            ValueError,
-            "QuantizedNetwork takes .*got a Sequential of the layers conv",
-        ),
+        ("another network", ValueError, r"layer softmax\): no operator is known"),
         ("a teacher in training mode", ValueError, "teacher is in training mode"),
         ("no epoch", ValueError, "at least 1 epoch, got 0"),
         ("no epoch with rounding", ValueError, "at least 1 epoch, got 0"),
