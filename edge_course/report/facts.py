@@ -55,7 +55,8 @@ class Contents:
     inputs, outputs : dtype and shape in words.
     operators : one row for each name, the most multiply-accumulates first.
     weights, weight_bytes : numbers that were learned, without scales and zero points.
-    alive : bytes of the activations alive while each operator works, in the order of the file.
+    alive : bytes of the activations alive while each operator works, in the order of the file;
+        of an ONNX file without operators that no input reaches.
     work : what one input costs.
     """
 

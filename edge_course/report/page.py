@@ -15,6 +15,7 @@ from edge_course import plot
 from edge_course.report.facts import Contents, Layers, ReportFacts, Unknown, chip_fits
 from edge_course.report.text import printable, report_sections
 
+MOST_BARS = 40  # of layers, those furthest from float32: more would not fit a figure
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -118,6 +119,8 @@ def _chips(contents: Contents) -> tuple[Figure, str]:
 
 def _layers(layers: Layers) -> tuple[Figure, str]:
     shown = [layer for layer in layers.matched if np.isfinite(layer.decibels)]
+    limit = sorted(layer.decibels for layer in shown)[:MOST_BARS][-1] if shown else 0.0
+    shown = [layer for layer in shown if layer.decibels <= limit]
     names, values = [layer.name for layer in shown], [layer.decibels for layer in shown]
     figure = _bars(names, values, "signal to noise (dB)", plot.GREEN)
     if not shown:
