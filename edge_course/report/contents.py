@@ -12,7 +12,7 @@ from edge_course.data import FileContent
 from edge_course.report.facts import Contents, OperatorRow, Unknown, known_or_why
 from edge_course.runtimes import litert, model_files, ort, tflite_file
 from edge_course.runtimes.model_files import ModelError
-from edge_course.runtimes.onnx_files import onnx_content
+from edge_course.runtimes.onnx_files import onnx_content, onnx_errors_explained, read_proto
 from edge_course.runtimes.ort import OnnxOperator
 from edge_course.runtimes.tflite_file import Operator, Tensor
 from edge_course.runtimes.tflite_schema import IDENTIFIER
@@ -102,9 +102,25 @@ def _alive_in_tflite(graph: tflite_file.Graph) -> tuple[int, ...]:
     return tuple(activation_memory.alive_bytes(steps, sizes, outputs))
 
 
+def _for_one_input(content: FileContent) -> FileContent:
+    """Return a file with 1 for an open batch: shapes that are computed from it are then known."""
+    import onnx
+
+    proto = read_proto(content)
+    weights = {weight.name for weight in proto.graph.initializer}
+    for value in (v for v in proto.graph.input if v.name not in weights):
+        batch = value.type.tensor_type.shape.dim[:1]
+        if batch and not batch[0].HasField("dim_value"):
+            batch[0].dim_value = 1
+    with onnx_errors_explained(content.name, "work out the shapes of", runtime="ONNX"):
+        made = onnx.shape_inference.infer_shapes(proto, data_prop=True)
+        return FileContent(made.SerializeToString(), content.name)
+
+
 def _onnx(content: FileContent) -> Contents:
-    operators = ort.operators(content)
     session = ort.session(content, level="none")
+    content = _for_one_input(content)
+    operators = ort.operators(content)
     weights = onnx_work.onnx_weights(operators)
     inputs, outputs = (
         tuple(f"{t.type} {'×'.join(map(str, t.shape)) or 'number'}" for t in side)

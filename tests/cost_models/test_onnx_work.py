@@ -24,13 +24,14 @@ def file(
     shape: tuple,
     dtype: int = TensorProto.FLOAT,
     out: int | None = None,
+    out_shape: tuple | None = None,
 ) -> bytes:
     """Return an ONNX file from x to y."""
     graph = helper.make_graph(
         nodes,
         "graph",
         [helper.make_tensor_value_info("x", dtype, shape)],
-        [helper.make_tensor_value_info("y", out or dtype, None)],
+        [helper.make_tensor_value_info("y", out or dtype, out_shape)],
         [onnx.numpy_helper.from_array(values, name) for name, values in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -58,17 +59,19 @@ def test_every_quantized_form_has_as_many_macs():
     ]
     # 9×9 → 4×4 pictures of 6 channels; each of the 2 groups reads 2 of the 4 channels
     given = {"k": weights(6, 2, 3, 3), "b": weights(6), "w": weights(5, 96), "v": weights(5)}
-    content = file(nodes, given, ("n", 4, 9, 9))
+    content = file(nodes, given, ("n", 4, 9, 9), out_shape=("n", 5))
     macs = 4 * 4 * 6 * 3 * 3 * 2 + 96 * 5
     numbers = 6 * 2 * 9 + 6 + 5 * 96 + 5
     work = onnx_work.onnx_work(ort.operators(content))
     assert (work.macs, work.weight_bytes) == (macs, 4 * numbers)
     assert work.activation_bytes == 4 * (4 * 81 + 96 + 96 + 96 + 96 + 5)
     calibration = np.random.default_rng(0).random((4, 4, 9, 9), np.float32)
-    for mode, given in (("int8", calibration), ("dynamic", None)):
+    # Dynamic quantization multiplies by the dense layer's 5 scales in an operator of their own.
+    for mode, given, scales in (("int8", calibration, 0), ("dynamic", None, 5)):
         operators = ort.operators(ort.quantize_model(content, mode, given))
         assert sum(map(onnx_work.onnx_macs, operators)) == macs, mode
-        assert sum(np.prod(t.shape) for t in onnx_work.onnx_weights(operators)) == numbers, mode
+        learned = onnx_work.onnx_weights(operators)
+        assert sum(np.prod(t.shape) for t in learned) == numbers + scales, mode
 
 
 def test_integer_operators():

@@ -15,6 +15,7 @@ import pytest
 from edge_course import data, fashion_mnist, measure, process
 from edge_course.report.__main__ import main
 from edge_course.runtimes import litert, ort
+from tests.support import tiny_networks
 from tests.support.tflite_networks import changed
 
 MODELS = sorted(p.name for p in data.FOLDER.iterdir() if p.suffix in (".tflite", ".onnx"))
@@ -317,3 +318,18 @@ def test_a_runtime_that_ends_its_process_is_told(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(process, "another", ended)
     code = main([str(data.FOLDER / SMALL[0])])
     assert_one_error((code, *capfd.readouterr()), SMALL[0], "broke down")
+
+
+@pytest.mark.parametrize("name", tiny_networks.NETWORKS)
+def test_files_of_old_converters(report, tmp_path, name):
+    """Counted as the same network in a file of today."""
+    answers = []
+    for old in (True, False):
+        net = tiny_networks.NETWORKS[name]()
+        path = tmp_path / "net.tflite"
+        path.write_bytes(net.content(every_output=False, before_2_4=old))
+        code, out, error = report(path)
+        assert (code, error) == (0, "") and "unknown" not in out
+        subjects = ("weights", "multiply-accumulates", "peak activation memory")
+        answers.append([line(out, subject) for subject in subjects])
+    assert answers[0] == answers[1]
