@@ -64,6 +64,30 @@ def draw(figure: Figure, description: str) -> None:
 
     Taught in: notebooks/00_start_here.ipynb
     """
+    png = described_png(figure, description)
+    display(
+        {"image/png": png, "text/plain": description},
+        metadata={"image/png": {"alt": description}},
+        raw=True,
+    )
+    display({"text/markdown": f"*{description}*", "text/plain": description}, raw=True)
+
+
+def described_png(figure: Figure, description: str) -> bytes:
+    """Return a figure as a PNG file, if the sentence that goes with it is one.
+
+    Parameters
+    ----------
+    figure : the figure; it is closed afterwards.
+    description : as for `draw`.
+
+    Raises
+    ------
+    ValueError
+        If the description is not a sentence.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
     if len(description.split()) < 4 or not description.rstrip().endswith((".", "!", "?")):
         raise ValueError(
             f"a figure needs a full sentence that says what it shows, got {description!r}"
@@ -72,12 +96,7 @@ def draw(figure: Figure, description: str) -> None:
     # No creation software or date in the file: the same picture gives the same bytes.
     figure.savefig(png, format="png", metadata={"Software": None})
     plt.close(figure)
-    display(
-        {"image/png": png.getvalue(), "text/plain": description},
-        metadata={"image/png": {"alt": description}},
-        raw=True,
-    )
-    display({"text/markdown": f"*{description}*", "text/plain": description}, raw=True)
+    return png.getvalue()
 
 
 def picture_grid(

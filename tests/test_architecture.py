@@ -24,7 +24,7 @@ FLOORS = (
     {"distillation", "pruning", "quantization_aware", "split_channels", "split_layers"},
     {"structured_pruning"},
     {"compression", "nodes"},
-    {"recipes"},
+    {"recipes", "report"},
     {"exercises", "contributing", "__init__", "__main__"},
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -9,6 +9,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from edge_course import measure, process
+from edge_course.networks import layout
 from edge_course.runtimes import litert, model_files, ort
 
 MIB = 2**20
@@ -122,7 +123,7 @@ def scoreboard(
     held, timed = {}, {}
     for name, file in tqdm(files.items(), desc="memory and accuracy"):
         runtime, model = runner(file)
-        x = _in_order(images, model)
+        x = layout.arranged(images, model.input_shape)
         accuracy = measure.accuracy(model.predict(x), np.asarray(labels))
         with process.another() as call:
             held[name] = (runtime, accuracy, *call(memory, file))
@@ -155,10 +156,3 @@ def scoreboard_text(rows: list[Row]) -> str:
         for r in rows
     ]
     return "\n".join([*lines, "memory and peak in MiB, accuracy in percent"])
-
-
-def _in_order(images: np.ndarray, model: litert.Runner | ort.Runner) -> np.ndarray:
-    """Return pictures as the model takes them: channels first for one that came from PyTorch."""
-    if model.input_shape == (1, 28, 28):
-        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))  # NHWC → NCHW
-    return images

@@ -166,6 +166,26 @@ class Work:
         return batch * self.macs / (self.weight_bytes + batch * self.activation_bytes)
 
 
+def modelled_seconds(chip: Chip, work: Work) -> float:
+    """Return the time of one int8 input on a chip: *modelled*, `REACHED` of its roof.
+
+    Parameters
+    ----------
+    chip : for example one of `CHIPS`.
+    work : of the network, with at least one multiply-accumulate.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to multiply: then the roofline says nothing.
+
+    Taught in: notebooks/01_why_the_edge.ipynb
+    """
+    if not work.macs:
+        raise ValueError("expected at least one multiply-accumulate, got none to model a time of")
+    return work.macs / (REACHED * attainable(chip.peak, chip.memory_bandwidth, work.intensity()))
+
+
 # These say in another shape what is in memory already.
 _MOVE_NOTHING = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 # These add, compare, copy or look up; none multiplies and adds the product to a sum.
@@ -205,10 +225,10 @@ def work(operators: Sequence[Operator]) -> Work:
     for operator in operators:
         if operator.outputs[0].index in shapes:
             continue
-        macs += _macs(operator)
+        macs += operator_macs(operator)
         if operator.name not in _MOVE_NOTHING:
             moved = [t for t in (*operator.given, *operator.outputs) if t.index not in shapes]
-            weight_bytes += sum(_bytes(t) for t in moved if _is_weight(t))
+            weight_bytes += sum(_bytes(t) for t in moved if is_weight(t))
             activation_bytes += sum(_bytes(t) for t in moved if t.values is None)
     return Work(macs, weight_bytes, activation_bytes)
 
@@ -224,8 +244,16 @@ def _check_one_input_at_a_time(operators: Sequence[Operator]) -> None:
                 )
 
 
-def _macs(operator: Operator) -> int:
-    """Return the multiply-accumulates of one operator, by the shapes that the schema states."""
+def operator_macs(operator: Operator) -> int:
+    """Return the multiply-accumulates of one operator, by the shapes that the schema states.
+
+    Raises
+    ------
+    ValueError
+        If the operator is not counted here.
+
+    Taught in: notebooks/01_why_the_edge.ipynb
+    """
     output = operator.outputs[0].shape
     if operator.name == "CONV_2D":  # the kernel is (channels out, height, width, channels in)
         _, height, width, channels = operator.inputs[1].shape
@@ -240,8 +268,11 @@ def _macs(operator: Operator) -> int:
     return 0
 
 
-def _is_weight(tensor: Tensor) -> bool:
-    """Return whether a tensor is learned, and no setting such as axes or the width of a border."""
+def is_weight(tensor: Tensor) -> bool:
+    """Return whether a tensor is learned, and no setting such as axes or the width of a border.
+
+    Taught in: notebooks/01_why_the_edge.ipynb
+    """
     return tensor.values is not None and (tensor.dtype.kind == "f" or len(tensor.scales) > 0)
 
 

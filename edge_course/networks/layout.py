@@ -22,6 +22,34 @@ def channels_last(x: np.ndarray) -> np.ndarray:
     return np.transpose(x, (0, 2, 3, 1)) if np.ndim(x) == 4 else x
 
 
+def arranged(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return pictures with the channels where a model wants them; those that fit as they are.
+
+    Parameters
+    ----------
+    x : of any dtype; shape (n, …).
+    shape : of one input of the model: (height, width, channels), (channels, height, width), or
+        anything else, which x has to have already.
+
+    Raises
+    ------
+    ValueError
+        If x fits neither as it is nor with its channels moved.
+
+    Taught in: notebooks/05_crossing_frameworks.ipynb
+    """
+    if x.shape[1:] == shape:
+        return x
+    if x.ndim == 4:
+        for order in ((0, 2, 3, 1), (0, 3, 1, 2)):  # NCHW → NHWC, NHWC → NCHW
+            if tuple(x.shape[axis] for axis in order[1:]) == shape:
+                return np.ascontiguousarray(np.transpose(x, order))
+    raise ValueError(
+        f"expected inputs of shape ({', '.join(map(str, ('n', *shape)))}), or pictures that have "
+        f"it with their channels moved to the front or to the end, got {x.shape}"
+    )
+
+
 def channels_last_axis(axis: int, dimensions: int) -> int:
     """Return where an axis of an NCHW tensor is in the NHWC one.
 
