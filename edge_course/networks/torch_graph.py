@@ -30,7 +30,8 @@ def traced_graph(model: nn.Module, shape: tuple[int, ...]) -> fx.Graph:
         except Exception as error:  # whatever a model's own code raises
             raise ValueError(
                 f"this network cannot be traced ({error}): its forward must do the same whatever "
-                "the numbers are"
+                "the numbers are, with sizes taken one by one as x.size(0); a flatten is "
+                "torch.flatten(x, 1)"
             ) from error
         try:
             with torch.no_grad(), one_thread():

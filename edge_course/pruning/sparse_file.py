@@ -52,12 +52,12 @@ _MAGIC, _FORMAT = b"ECSP", 1
 
 
 class Size(NamedTuple):
-    """Bytes of a stored tensor: values, index (where they stand), and header (name, shape, …)."""
+    """The bytes of a stored tensor."""
 
     encoding: str
     values: int
-    index: int
-    header: int
+    index: int  # says where the values stand
+    header: int  # name, dtype, encoding and shape
 
     @property
     def total(self) -> int:
@@ -76,17 +76,12 @@ def gap_codes(x: np.ndarray, bits: int) -> np.ndarray:
     Parameters
     ----------
     x : numbers, any shape, read in order.
-    bits : of a code, 1 to 8.
+    bits : of a code, 1 to 8; otherwise a ValueError is raised.
 
     Returns
     -------
     np.ndarray
         uint8 (codes,).
-
-    Raises
-    ------
-    ValueError
-        If bits are not from 1 to 8.
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
@@ -110,10 +105,7 @@ def gap_positions(codes: np.ndarray, bits: int) -> np.ndarray:
 def tensor_sizes(x: np.ndarray, name: str = "") -> dict[str, Size]:
     """Return the bytes that each encoding takes: counted, not written.
 
-    Raises
-    ------
-    ValueError
-        If the tensor is not float32, float16, int8 or int32, or name or shape do not fit.
+    A ValueError says which tensors do not fit the format, here and in `to_bytes`.
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """
@@ -152,11 +144,6 @@ def to_bytes(tensors: Mapping[str, np.ndarray]) -> bytes:
     Parameters
     ----------
     tensors : name → float32, float16, int8 or int32; names of at most 255 bytes.
-
-    Raises
-    ------
-    ValueError
-        If a tensor does not fit, or there are too many.
 
     Taught in: notebooks/10_pruning_weights_and_activations.ipynb
     """

@@ -12,7 +12,7 @@ from torch import nn
 from edge_course import measure
 from edge_course.networks.torch_graph import traced_graph
 from edge_course.networks.torch_models import INPUT_SHAPE
-from edge_course.networks.torch_training import as_tensor, evaluating, one_thread
+from edge_course.networks.torch_training import as_tensor, evaluating, one_thread, taking
 from edge_course.structured_pruning.arithmetic import checked_kept, flattened_columns
 from edge_course.structured_pruning.groups import Group, channel_groups
 from edge_course.structured_pruning.trace import AXES
@@ -129,7 +129,7 @@ def refresh_averages(model: nn.Module, images: np.ndarray, *, batch: int = 500) 
     Parameters
     ----------
     model : in evaluation mode; without batch normalisation, the copy computes the same.
-    images : training pictures, float32 (n, 28, 28, 1) from 0 to 1.
+    images : training pictures, float32 (n, height, width, channels).
     batch : pictures at a time; each batch counts the same.
 
     Raises
@@ -150,7 +150,8 @@ def refresh_averages(model: nn.Module, images: np.ndarray, *, batch: int = 500) 
         norm.train()
     with torch.no_grad(), one_thread():
         for part in as_tensor(images, fresh).split(batch):
-            fresh(part)
+            with taking(part):
+                fresh(part)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return fresh.eval()

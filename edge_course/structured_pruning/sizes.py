@@ -65,11 +65,10 @@ def measured_tensors(node: fx.Node) -> Iterator[fx.Node]:
 
 def sizes_follow(node: fx.Node, modules: _Modules) -> bool:
     """Tell whether the sizes that a node computes with stay as they are if channels are cut."""
-    batch, *_ = node.meta["shape"]
     for size in node.all_input_nodes:
         if not is_tensor(size):
             more = {n: n.meta["shape"][1] + 1 for n in measured_tensors(size)}
-            now, then = (with_other_channels(size, modules, c, batch) for c in ({}, more))
+            now, then = (with_other_channels(size, modules, c, _BATCH) for c in ({}, more))
             if now != then:
                 return False
     return True

@@ -12,6 +12,7 @@ from torch.nn import functional
 from edge_course import fashion_mnist
 from edge_course.networks import torch_models, torch_training
 from edge_course.pruning import importance
+from tests.support.effort import effort
 
 COUNT = 130  # more than one batch, and not a multiple of it
 STEP = 1e-5  # of finite differences
@@ -135,7 +136,9 @@ def test_taylor_of_a_weight_is_what_its_removal_would_cost_on_a_straight_line(
     double = copy.deepcopy(model).double()
     for name in ("first", "mix", "out"):
         weight, score = getattr(double, name).weight, scores[name]
-        for place in itertools.islice(np.ndindex(*score.shape), 0, None, 1 + score.size // 8):
+        for place in itertools.islice(
+            np.ndindex(*score.shape), 0, None, 1 + score.size // effort(3, 8)
+        ):
             with torch.no_grad():
                 value, losses = weight[place].item(), []
                 for factor in (1 + STEP, 1 - STEP):

@@ -42,6 +42,8 @@ REFUSALS = {
     "chunks by function": r"node 'chunk' \(call_function chunk\): it takes a tensor apart",
     "a part": r"node 'split' .*takes a tensor apart",
     "a slice": r"node 'getitem' .*not understood",
+    "counted place by place": r"cannot be traced .*a flatten is torch.flatten\(x, 1\)",
+    "a mean of all": r"node 'mean' .*mean over the axes \[\]",
     "times the number of channels": r"node 'mul' .*computes with a number of channels",
     "pooled by channels": r"node 'adaptive_avg_pool2d' .*computes with a number of channels",
     "pooled in a row": r"node 'layers_0' .*expected pictures",

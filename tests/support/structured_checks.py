@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from math import prod
 from unittest import mock
 
 import numpy as np
@@ -284,6 +285,8 @@ REFUSED: dict[str, Callable[[], nn.Module]] = {
     "chunks by function": lambda: Odd(lambda m, x: torch.cat(torch.chunk(x, 2, 1), 1)),
     "a part": lambda: Odd(lambda m, x: torch.cat(x.split(4, 1), 1)),
     "a slice": lambda: Odd(lambda m, x: x[:, [1, 0, 2, 3, 4, 5, 6, 7]]),
+    "counted place by place": lambda: Flat(lambda x: x.view(-1, prod(list(x.size()[1:])))),
+    "a mean of all": lambda: Odd(lambda m, x: x - x.mean()),
     "times the number of channels": lambda: Odd(lambda m, x: x * x.size(1)),
     "pooled by channels": lambda: Odd(lambda m, x: functional.adaptive_avg_pool2d(x, x.shape[1])),
     "pooled in a row": lambda: Odd(
