@@ -85,8 +85,6 @@ def described_png(figure: Figure, description: str) -> bytes:
     ------
     ValueError
         If the description is not a sentence.
-
-    Taught in: notebooks/00_start_here.ipynb
     """
     if len(description.split()) < 4 or not description.rstrip().endswith((".", "!", "?")):
         raise ValueError(

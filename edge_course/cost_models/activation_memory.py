@@ -34,8 +34,6 @@ def peak_activation_bytes(operators: Sequence[Operator], outputs: Collection[Ten
     ------
     ValueError
         If there are no operators.
-
-    Taught in: notebooks/02_train_a_cnn.ipynb
     """
     return max(alive_bytes(*tflite_steps(operators), {t.index for t in outputs}))
 
@@ -78,8 +76,6 @@ def alive_bytes(
     steps : for each operator, the tensors that it reads and those that it writes.
     sizes : tensor → bytes.
     outputs : tensors that are kept to the end, beside those that no step reads.
-
-    Taught in: notebooks/02_train_a_cnn.ipynb
     """
     first, last = {}, {}
     for number, (read, written) in enumerate(steps):

@@ -49,8 +49,6 @@ def onnx_macs(operator: OnnxOperator) -> int:
     ------
     ValueError
         If the operator is not one that is counted here, or a shape that it needs is not known.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
     if operator.name in _CONVOLUTIONS:  # the kernel is (channels out, channels of a group, …)
         _, kernel = _number_shapes(operator)[:2]
@@ -79,8 +77,6 @@ def onnx_work(operators: Sequence[OnnxOperator]) -> Work:
     ------
     ValueError
         If there is an operator that is not counted, or a shape that is not known.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
     constant = _constants(operators)
     macs = activation_bytes = 0
@@ -100,8 +96,6 @@ def onnx_weights(operators: Sequence[OnnxOperator]) -> list[OnnxTensor]:
     """Return the tensors that are learned, each once.
 
     Scales, zero points, single numbers, and whole numbers such as axes are settings.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
     in_nodes = {t.name for o in operators if o.name == "Constant" for t in o.outputs}
     weights = {

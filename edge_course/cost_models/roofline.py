@@ -178,8 +178,6 @@ def modelled_seconds(chip: Chip, work: Work) -> float:
     ------
     ValueError
         If there is nothing to multiply: then the roofline says nothing.
-
-    Taught in: notebooks/01_why_the_edge.ipynb
     """
     if not work.macs:
         raise ValueError("expected at least one multiply-accumulate, got none to model a time of")
@@ -251,8 +249,6 @@ def operator_macs(operator: Operator) -> int:
     ------
     ValueError
         If the operator is not counted here.
-
-    Taught in: notebooks/01_why_the_edge.ipynb
     """
     output = operator.outputs[0].shape
     if operator.name == "CONV_2D":  # the kernel is (channels out, height, width, channels in)
@@ -269,10 +265,7 @@ def operator_macs(operator: Operator) -> int:
 
 
 def is_weight(tensor: Tensor) -> bool:
-    """Return whether a tensor is learned, and no setting such as axes or the width of a border.
-
-    Taught in: notebooks/01_why_the_edge.ipynb
-    """
+    """Return whether a tensor is learned, and no setting such as axes or the width of a border."""
     return tensor.values is not None and (tensor.dtype.kind == "f" or len(tensor.scales) > 0)
 
 

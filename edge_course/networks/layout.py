@@ -35,8 +35,6 @@ def arranged(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     ------
     ValueError
         If x fits neither as it is nor with its channels moved.
-
-    Taught in: notebooks/05_crossing_frameworks.ipynb
     """
     if x.shape[1:] == shape:
         return x

@@ -18,7 +18,7 @@ from edge_course.report.arrays import LabelledArrays, read_arrays
 from edge_course.report.contents import load_model, read_contents
 from edge_course.report.facts import (
     Comparison,
-    Layers,
+    LayerErrors,
     ModelFacts,
     ReportFacts,
     Unknown,
@@ -175,7 +175,7 @@ def _agreement(candidates: list[Candidate]) -> float:
     return measure.agreement(first.argmax(axis=1), second.argmax(axis=1))
 
 
-def _layers(candidates: list[Candidate]) -> Layers:
+def _layers(candidates: list[Candidate]) -> LayerErrors:
     first, second = candidates
     if first.format != second.format:
         raise ModelError("a TFLite and an ONNX file call their tensors by other names")

@@ -10,7 +10,7 @@ from edge_course.cost_models import roofline
 from edge_course.cost_models.roofline import Chip, Work
 from edge_course.measure import Accuracy, Spread
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Unknown:
         return f"unknown: {self.reason}"
 
 
-def known_or_why(function: Callable[..., T], *arguments: object) -> T | Unknown:
+def known_or_why(function: Callable[..., _T], *arguments: object) -> _T | Unknown:
     """Return what a function returns, or what its ValueError says as an `Unknown`."""
     try:
         return function(*arguments)
@@ -115,7 +115,7 @@ class LayerError(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Layers:
+class LayerErrors:
     """The layers of the float32 file, found in the int8 file by their names or not."""
 
     matched: tuple[LayerError, ...]
@@ -137,7 +137,7 @@ class Comparison:
     other: ModelFacts
     faster: Spread | Unknown
     agreement: float | Unknown | None
-    layers: Layers | Unknown
+    layers: LayerErrors | Unknown
 
 
 @dataclass(frozen=True)

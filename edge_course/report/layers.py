@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_course.data import FileContent
 from edge_course.quantization import quant
-from edge_course.report.facts import LayerError, Layers
+from edge_course.report.facts import LayerError, LayerErrors
 from edge_course.runtimes import litert, ort, tflite_file
 from edge_course.runtimes.model_files import ModelError
 from edge_course.runtimes.onnx_files import onnx_errors_explained, read_proto
@@ -34,7 +34,7 @@ def layer_errors(
     content: FileContent,
     other: FileContent,
     inputs: tuple[np.ndarray, np.ndarray],
-) -> Layers:
+) -> LayerErrors:
     """Compare every layer of the float32 file with that of the same name in the int8 file.
 
     Parameters
@@ -73,16 +73,16 @@ def layer_errors(
         raise ValueError(
             "no layer has the same name and shape in both files; are they made from one network?"
         )
-    return Layers(
+    return LayerErrors(
         tuple(LayerError(n, decibels(*np.sqrt(powers))) for n, powers in signal.items()),
         tuple(n for n in names if n not in signal),
     )
 
 
-Run = Callable[[np.ndarray], dict[str, np.ndarray]]
+_Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
-def _tflite_activations(content: FileContent) -> tuple[bool, Run]:
+def _tflite_activations(content: FileContent) -> tuple[bool, _Run]:
     """Return whether a file computes in integers, and what gives its activations by name."""
     graph = tflite_file.read_tflite(content)
     runner = litert.Runner(content)
@@ -103,7 +103,7 @@ def _tflite_activations(content: FileContent) -> tuple[bool, Run]:
     return any(len(t.scales) and t.dtype.kind == "i" for t in tensors.values()), run
 
 
-def _onnx_activations(content: FileContent) -> tuple[bool, Run]:
+def _onnx_activations(content: FileContent) -> tuple[bool, _Run]:
     """As `_tflite_activations`; what the quantizer has rounded is called as before."""
     operators = ort.operators(content)
     real = [t.name for o in operators for t in o.outputs if t.dtype == "float32"]

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from edge_course import plot
-from edge_course.report.facts import Contents, Layers, ReportFacts, Unknown, chip_fits
+from edge_course.report.facts import Contents, LayerErrors, ReportFacts, Unknown, chip_fits
 from edge_course.report.text import printable, report_sections
 
 MOST_BARS = 40  # of layers, those furthest from float32: more would not fit a figure
@@ -70,7 +70,7 @@ def _figures(facts: ReportFacts) -> Iterator[tuple[Figure, str]]:
         if not isinstance(contents.work, Unknown) and contents.work.macs:
             yield _chips(contents)
     layers = facts.comparison.layers if facts.comparison else None
-    if isinstance(layers, Layers):
+    if isinstance(layers, LayerErrors):
         yield _layers(layers)
 
 
@@ -117,7 +117,7 @@ def _chips(contents: Contents) -> tuple[Figure, str]:
     )
 
 
-def _layers(layers: Layers) -> tuple[Figure, str]:
+def _layers(layers: LayerErrors) -> tuple[Figure, str]:
     shown = [layer for layer in layers.matched if np.isfinite(layer.decibels)]
     limit = sorted(layer.decibels for layer in shown)[:MOST_BARS][-1] if shown else 0.0
     shown = [layer for layer in shown if layer.decibels <= limit]

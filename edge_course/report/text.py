@@ -6,7 +6,7 @@ from edge_course.measure import Accuracy
 from edge_course.report.facts import (
     Comparison,
     Contents,
-    Layers,
+    LayerErrors,
     ModelFacts,
     ReportFacts,
     Unknown,
@@ -136,7 +136,7 @@ def _comparison(facts: ReportFacts) -> list[tuple[str, str]]:
     return [*rows, ("agreement", str(agreement))]
 
 
-def _layers(layers: Layers | Unknown) -> list[tuple[str, str]]:
+def _layers(layers: LayerErrors | Unknown) -> list[tuple[str, str]]:
     if isinstance(layers, Unknown):
         return [("signal to noise", str(layers))]
     total = len(layers.matched) + len(layers.unmatched)

@@ -213,3 +213,16 @@ def test_a_larger_batch_reads_the_weights_less_often(macs, weights, activations,
 def test_intensity_of_no_input():
     with pytest.raises(ValueError, match="at least 1"):
         roofline.Work(1, 1, 1).intensity(0)
+
+
+def test_modelled_time_of_the_courses_cnn_on_the_microcontroller(operators):
+    work = roofline.work(operators)
+    chip = roofline.MICROCONTROLLER  # arithmetic: 336e6 MAC/s; memory: 448e6 byte/s
+    bytes_moved = work.weight_bytes + work.activation_bytes
+    roof = max(work.macs / 336e6, bytes_moved / 448e6)
+    assert roofline.modelled_seconds(chip, work) == pytest.approx(roof / 0.3)
+
+
+def test_no_time_is_modelled_of_nothing():
+    with pytest.raises(ValueError, match="at least one multiply-accumulate"):
+        roofline.modelled_seconds(roofline.BOARD, roofline.Work(0, 0, 10))

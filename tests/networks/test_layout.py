@@ -134,3 +134,31 @@ def test_same_pads_are_tensorflows(size: int, kernel: int, stride: int, dilation
     same = tf.nn.conv1d(x, weights, stride, "SAME", dilations=dilation)
     padded = np.pad(x, ((0, 0), layout.same_pads(size, kernel, stride, dilation), (0, 0)))
     assert np.allclose(tf.nn.conv1d(padded, weights, stride, "VALID", dilations=dilation), same)
+
+
+@pytest.mark.parametrize(
+    "shape, wanted, same",
+    [
+        ((2, 4, 5, 3), (4, 5, 3), "nhwc"),  # fits as it is
+        ((2, 4, 5, 3), (3, 4, 5), "moved to the front"),
+        ((2, 3, 4, 5), (4, 5, 3), "moved to the end"),
+        ((2, 3, 3, 3), (3, 3, 3), "ambiguous: as it is"),
+        ((2, 7), (7,), "no picture"),
+    ],
+)
+def test_pictures_are_arranged_as_a_model_wants_them(shape, wanted, same) -> None:
+    x = np.arange(np.prod(shape)).reshape(shape)
+    made = layout.arranged(x, wanted)
+    assert made.shape == (shape[0], *wanted)
+    if same == "moved to the front":
+        assert made[1, 2, 3, 4] == x[1, 3, 4, 2]
+    elif same == "moved to the end":
+        assert made[1, 3, 4, 2] == x[1, 2, 3, 4]
+    else:
+        assert made is x
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4, 3), (2, 4, 5), (4, 5, 3), ()])
+def test_pictures_that_fit_in_no_order_are_refused(shape) -> None:
+    with pytest.raises(ValueError, match=r"shape \(n, 4, 5, 3\)"):
+        layout.arranged(np.zeros(shape), (4, 5, 3))
