@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import prod
 
@@ -32,6 +33,7 @@ _NO_MACS = (
 )  # fmt: skip
 # These say in another shape what is in memory already.
 _MOVE_NOTHING = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+_WITH_INSIDES = ("If", "Loop", "Scan", "SequenceMap")
 _SETTINGS = ("int64", "bool", "str", "object")  # of axes, shapes, indices: nothing learned
 
 
@@ -70,14 +72,15 @@ def onnx_macs(operator: OnnxOperator) -> int:
 def onnx_work(operators: Sequence[OnnxOperator]) -> Work:
     """Return multiply-accumulates, weight bytes and activation bytes of an ONNX model.
 
-    Counted as in `edge_course.cost_models.roofline.work`; of a pair of QuantizeLinear and
-    DequantizeLinear, both move what they read and write.
+    Counted as in `edge_course.cost_models.roofline.work`, with codes in the place of real numbers
+    wherever runtimes compute in them (`on_codes`).
 
     Raises
     ------
     ValueError
         If there is an operator that is not counted, or a shape that is not known.
     """
+    operators = on_codes(operators)
     constant = _constants(operators)
     macs = activation_bytes = 0
     for operator in operators:
@@ -86,10 +89,65 @@ def onnx_work(operators: Sequence[OnnxOperator]) -> Work:
         macs += onnx_macs(operator)
         if operator.name not in _MOVE_NOTHING:
             moved = [t for t in (*_numbers(operator), *operator.outputs) if t.name not in constant]
-            activation_bytes += sum(
-                prod(_one_input(operator, t)) * np.dtype(t.dtype).itemsize for t in moved
-            )
+            activation_bytes += sum(_bytes(operator, t) for t in moved)
     return Work(macs, tensor_bytes(onnx_weights(operators)), activation_bytes)
+
+
+def onnx_steps(
+    operators: Sequence[OnnxOperator],
+) -> tuple[list[tuple[set[str], set[str]]], dict[str, int]]:
+    """Return what `activation_memory.alive_bytes` needs: what is read and written, and bytes.
+
+    With codes in the place of real numbers as in `onnx_work`.
+
+    Raises
+    ------
+    ValueError
+        If a shape is not known, or there is a branch or a loop, whose insides read more.
+    """
+    operators = on_codes(operators)
+    if inside := [o.name for o in operators if o.name in _WITH_INSIDES]:
+        raise ValueError(f"cannot look into the operator {inside[0]}")
+    constant = _constants(operators)
+    sizes = {
+        t.name: _bytes(operator, t)
+        for operator in operators
+        for t in (*operator.inputs, *operator.outputs)
+        if t.name not in constant
+    }
+    steps = [
+        ({t.name for t in o.inputs} & sizes.keys(), {t.name for t in o.outputs} & sizes.keys())
+        for o in operators
+    ]
+    return steps, sizes
+
+
+def on_codes(operators: Sequence[OnnxOperator]) -> list[OnnxOperator]:
+    """Return the operators with integer codes where pairs of Quantize- and DequantizeLinear stand.
+
+    Such a file says in real numbers what runtimes compute in codes: an operator reads what was
+    dequantized for it, and writes what is quantized behind it. What DequantizeLinear makes for
+    nobody else is the network's output, and stays.
+    """
+    readers = Counter(t.name for o in operators for t in o.inputs)
+    written = {t.name for o in operators for t in o.outputs}
+    codes: dict[str, OnnxTensor] = {}
+    kept = []
+    for operator in operators:
+        if operator.name == "DequantizeLinear" and readers[operator.outputs[0].name]:
+            codes[operator.outputs[0].name] = operator.inputs[0]
+            continue
+        if operator.name == "QuantizeLinear":
+            real = operator.inputs[0].name
+            if real in written and readers[real] == 1 and real not in codes:
+                codes[real] = operator.outputs[0]
+                continue
+        kept.append(operator)
+
+    def replaced(tensors: tuple[OnnxTensor, ...]) -> tuple[OnnxTensor, ...]:
+        return tuple(codes.get(t.name, t) for t in tensors)
+
+    return [OnnxOperator(o.name, replaced(o.inputs), replaced(o.outputs)) for o in kept]
 
 
 def onnx_weights(operators: Sequence[OnnxOperator]) -> list[OnnxTensor]:
@@ -108,7 +166,7 @@ def onnx_weights(operators: Sequence[OnnxOperator]) -> list[OnnxTensor]:
 
 
 def tensor_bytes(tensors: Sequence[OnnxTensor]) -> int:
-    """Return the bytes of tensors whose shapes are known."""
+    """Return the bytes of tensors whose shapes are known, as those of weights are."""
     return sum(prod(t.shape) * np.dtype(t.dtype).itemsize for t in tensors)
 
 
@@ -119,10 +177,10 @@ def _numbers(operator: OnnxOperator) -> Iterator[OnnxTensor]:
 
 
 def _constants(operators: Sequence[OnnxOperator]) -> set[str]:
-    """Return the names of what is computed from weights alone."""
+    """Return the names of what is computed from weights or from shapes alone."""
     names = {t.name for o in operators for t in o.inputs if t.values is not None}
     for operator in operators:
-        if names.issuperset(t.name for t in operator.inputs):
+        if operator.name == "Shape" or names.issuperset(t.name for t in operator.inputs):
             names |= {t.name for t in operator.outputs}
     return names
 
@@ -142,3 +200,7 @@ def _one_input(operator: OnnxOperator, tensor: OnnxTensor) -> tuple[int, ...]:
             "export the model with fixed sizes beside the batch"
         )
     return shape
+
+
+def _bytes(operator: OnnxOperator, tensor: OnnxTensor) -> int:
+    return prod(_one_input(operator, tensor)) * np.dtype(tensor.dtype).itemsize

@@ -16,7 +16,6 @@ from edge_course.runtimes.onnx_files import onnx_content, onnx_errors_explained,
 from edge_course.runtimes.ort import OnnxOperator
 from edge_course.runtimes.tflite_file import Operator, Tensor
 from edge_course.runtimes.tflite_schema import IDENTIFIER
-from edge_course.split_layers.graph import read_graph
 
 FORMATS = {".tflite": "TFLite", ".onnx": "ONNX"}
 
@@ -132,16 +131,13 @@ def _onnx(content: FileContent) -> Contents:
         operators=_rows(operators, onnx_work.onnx_macs),
         weights=sum(prod(t.shape) for t in weights),
         weight_bytes=onnx_work.tensor_bytes(weights),
-        alive=known_or_why(_alive_in_onnx, content),
+        alive=known_or_why(_alive_in_onnx, operators, {t.name for t in session.get_outputs()}),
         work=known_or_why(onnx_work.onnx_work, operators),
     )
 
 
-def _alive_in_onnx(content: FileContent) -> tuple[int, ...]:
-    network = read_graph(content)
-    steps = [(o.reads, o.writes) for o in network.operators]
-    sizes = {name: t.wire_bytes() for name, t in network.tensors.items()}
-    return tuple(activation_memory.alive_bytes(steps, sizes, network.outputs))
+def _alive_in_onnx(operators: Sequence[OnnxOperator], outputs: set[str]) -> tuple[int, ...]:
+    return tuple(activation_memory.alive_bytes(*onnx_work.onnx_steps(operators), outputs))
 
 
 def _rows(

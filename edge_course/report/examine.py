@@ -88,11 +88,13 @@ def examine(model: Path, data: Path | None = None, against: Path | None = None) 
 
 
 def examine_quietly(model: Path, data: Path | None, against: Path | None) -> ReportFacts:
-    """Return what `examine` does, in a process of its own: its stderr stays closed.
+    """Return what `examine` does, in a process of its own, which prints nothing any more.
 
     What goes wrong is raised.
     """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # compiled code writes past sys.stderr
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # runtimes print to both, past sys.stdout and sys.stderr
+        os.dup2(nowhere, stream)
     return examine(model, data, against)
 
 

@@ -56,7 +56,7 @@ class Contents:
     operators : one row for each name, the most multiply-accumulates first.
     weights, weight_bytes : numbers that were learned, without scales and zero points.
     alive : bytes of the activations alive while each operator works, in the order of the file;
-        of an ONNX file without operators that no input reaches.
+        of an ONNX file without what `edge_course.cost_models.onnx_work.on_codes` leaves out.
     work : what one input costs.
     """
 

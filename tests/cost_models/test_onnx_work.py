@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edge_course import data
-from edge_course.cost_models import onnx_work, roofline
+from edge_course.cost_models import activation_memory, onnx_work, roofline
 from edge_course.runtimes import ort, tflite_file
 
 
@@ -124,3 +124,51 @@ def test_a_shape_that_is_not_known_is_refused_by_name():
     operators = ort.operators(file([node], {"k": weights(1, 1, 3, 3)}, ("n", 1, "h", "w")))
     with pytest.raises(ValueError, match=r"Conv: .* is float32 n×1×"):
         onnx_work.onnx_macs(operators[0])
+
+
+def peak(content: bytes) -> int:
+    return max(activation_memory.alive_bytes(*onnx_work.onnx_steps(ort.operators(content))))
+
+
+def test_pairs_around_float_operators_stand_for_codes():
+    """A file that says int8 in pairs moves and holds a quarter, but for its float ends."""
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["c"]),
+        helper.make_node("MaxPool", ["c"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["p", "l"], ["y"]),
+    ]
+    given = {"k": weights(8, 1, 3, 3), "l": weights(4, 8, 1, 1)}
+    content = file(nodes, given, ("n", 1, 10, 10), out_shape=("n", 4, 4, 4))
+    conv, pool, y = 8 * 8 * 8, 8 * 4 * 4, 4 * 4 * 4
+    assert peak(content) == 4 * (conv + pool)
+    images = np.random.default_rng(0).random((4, 1, 10, 10), np.float32)
+    int8 = ort.quantize_model(content, "int8", images)
+    assert peak(int8) == conv + pool
+    work = onnx_work.onnx_work(ort.operators(int8))
+    borders = 5 * 100 + 5 * y  # one number is read and its code written, and back
+    assert work.activation_bytes == borders + 100 + conv + conv + pool + pool + y
+    assert work.macs == onnx_work.onnx_work(ort.operators(content)).macs
+    assert work.weight_bytes == 8 * 9 + 4 * 8
+
+
+def test_a_change_of_scale_stays_an_operator():
+    pair = lambda a, b: [  # noqa: E731
+        helper.make_node("QuantizeLinear", [a, "s", "z"], [f"{b}q"]),
+        helper.make_node("DequantizeLinear", [f"{b}q", "s", "z"], [b]),
+    ]
+    given = {"s": np.array(0.5, "float32"), "z": np.array(0, "uint8")}
+    operators = ort.operators(file([*pair("x", "a"), *pair("a", "y")], given, ("n", 6)))
+    kept = [(o.name, o.inputs[0].name, o.outputs[0].name) for o in onnx_work.on_codes(operators)]
+    assert kept == [
+        ("QuantizeLinear", "x", "aq"), ("QuantizeLinear", "aq", "yq"),
+        ("DequantizeLinear", "yq", "y"),
+    ]  # fmt: skip
+
+
+def test_branches_are_not_looked_into():
+    out = [helper.make_tensor_value_info("o", TensorProto.FLOAT, (2, 3))]
+    branch = helper.make_graph([helper.make_node("Relu", ["x"], ["o"])], "b", [], out)
+    node = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+    operators = ort.operators(file([node], {"c": np.array(True)}, (2, 3)))
+    with pytest.raises(ValueError, match="cannot look into the operator If"):
+        onnx_work.onnx_steps(operators)
