@@ -79,7 +79,7 @@ class RandomNetwork(nn.Module):
     def residual(self, channels: int, made: int) -> int:
         inner = self.conv(made, channels)
         back = self.conv(channels, made, 1, active=False)
-        after = self.choose.choice([functional.relu, functional.relu6, torch.Tensor.contiguous])
+        after = self.choose.choice([functional.relu, functional.relu6, lambda x: x.contiguous()])
         self.steps.append(lambda x: after(x + back(inner(x))))
         return channels
 

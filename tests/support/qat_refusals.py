@@ -85,7 +85,7 @@ def refused(name: str) -> None:
     QuantizedNetwork(nets[name], shape=shape)
 
 
-def twins(longer: str, *, stride: int = 1, padding: int = 1, activation=nn.ReLU) -> Net:
+def twins(longer: str, *, stride: int = 1, activation=nn.ReLU) -> Net:
     """Two branches of the same shapes, the one or the other longer."""
 
     def compute(m: Net, x: torch.Tensor) -> torch.Tensor:
@@ -93,7 +93,7 @@ def twins(longer: str, *, stride: int = 1, padding: int = 1, activation=nn.ReLU)
         a, b = (m.c(a), b) if longer == "first" else (a, m.c(b))
         return m.act(a + b)
 
-    a, b = (nn.Conv2d(3, 3, 3, stride, padding) for _ in range(2))
+    a, b = (conv(stride=stride) for _ in range(2))
     return Net(compute, a=a, b=b, c=conv(), act=activation())
 
 
@@ -103,7 +103,10 @@ def with_other_templates() -> dict[str, str]:
         "another network": Net(lambda m, x: m.conv(x), conv=conv()),
         "other branches": twins("second"),
         "other stride": twins("first", stride=2),
-        "other padding": twins("first", padding=2),
+        "other padding": Net(
+            lambda m, x: m.act(m.c(m.a(functional.pad(x, (0, 2, 0, 2)))) + m.b(x)),
+            a=nn.Conv2d(3, 3, 3), b=conv(), c=conv(), act=nn.ReLU(),
+        ),
         "other activation": twins("first", activation=nn.ReLU6),
         "other channels": Net(lambda m, x: m.act(m.c(m.a(x)) + m.b(x)), a=nn.Conv2d(3, 4, 3, 1, 1),
                               b=conv(), c=nn.Conv2d(4, 3, 3, 1, 1), act=nn.ReLU()),
