@@ -313,8 +313,8 @@ def pruned(call) -> tuple:
 
 def biases(file: bytes) -> list[tuple]:
     """The weight and the bias of each layer of a file, with the channels of extreme biases."""
-    graph = tflite_file.read_tflite(file)
-    pairs = [[graph.tensors[i] for i in o.inputs[1:]] for o in graph.operators if o.name in LAYERS]
+    operators = tflite_file.read_tflite(file).operators
+    pairs = [operator.inputs[1:] for operator in operators if operator.name in LAYERS]
     return [
         (weight, bias, np.flatnonzero(abs(bias.values / 2**31) > 0.3)) for weight, bias in pairs
     ]
