@@ -234,7 +234,7 @@ def test_sensitivity_changes_one_layer_at_a_time_and_leaves_the_network(call) ->
         ("no range to export", ValueError, "no range yet: call calibrate"),
         ("training mode", ValueError, r"training mode.*call eval\(\)"),
         ("uint8 pictures", ValueError, r"expected pictures float32 .*got uint8.*preprocess"),
-        ("channels first", ValueError, r"does not take pictures .* = \(28, 1, 28\): "),
+        ("channels first", ValueError, r"expected inputs \(n, 1, 28, 28\), got \(8, 28, 1, 28\)"),
         ("no pictures", ValueError, r"got float32 \(0, 28, 28, 1\)"),
         ("NaN", ValueError, "NaN or infinity"),
         ("too few labels", ValueError, r"expected 8 integer labels, got uint8 \(7,\)"),
@@ -347,23 +347,17 @@ def test_a_pruned_network_trains_and_the_file_computes_it(call) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("a bias", "a convolution 'stem' with a bias"),
-        ("another padding", "a convolution 'stem' with .* padding"),
-        ("groups", "a convolution 'block2.depthwise' of 4 groups"),
-        ("no normalisation", "no convolution with a normalisation called 'block1.pointwise'"),
-        ("another activation", "the activation Hardswish in 'block1.depthwise'"),
-        ("the last activation", "the activation SiLU in 'block1'"),
-        ("no averages", "a normalisation 'stem' without .* averages"),
-        ("another pool", "no AdaptiveAvgPool2d called 'pool'"),
-        ("a larger pool", "a pool to 7"),
-        ("another block", "no SeparableBlock called 'block2'"),
-        ("no bias", "scores without a bias"),
-        ("a function between", "a Between of the layers stem, block1"),
-        ("no network", "a NoneType"),
+        ("another padding", r"layer stem\.conv.* padding_mode 'reflect'"),
+        ("the last activation", r"layer block1\.activation.* no operator is known"),
+        ("no averages", r"layer stem\.norm.* expected a normalisation with γ, β and averages"),
+        ("another pool", "layer pool.* no operator is known"),
+        ("a larger pool", "shapes cannot be multiplied"),
+        ("a function between", "cannot be traced"),
+        ("no network", r"expected a PyTorch model .*got NoneType"),
     ],
 )
 def test_a_network_that_would_be_computed_wrongly_is_refused(call, change, message) -> None:
-    with pytest.raises(ValueError, match=f"QuantizedNetwork takes .*, got {message}"):
+    with pytest.raises(ValueError, match=message):
         call(qat_checks.almost, change)
 
 
