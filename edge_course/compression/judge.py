@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_course import data, fashion_mnist, measure
 from edge_course.compression.budget import Savings, budget_table, missed, paired_difference
-from edge_course.compression.report import REFERENCE, reference_classes
+from edge_course.compression.shipped import REFERENCE, reference_classes
 from edge_course.runtimes import litert
 
 

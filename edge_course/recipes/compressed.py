@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from edge_course import data, fashion_mnist, process
-from edge_course.compression.report import CONTROLS, CUT, FILES, PREDICTIONS, SEEDS, STEPS
+from edge_course.compression.shipped import CONTROLS, CUT, FILES, PREDICTIONS, SEEDS, STEPS
 from edge_course.distillation.losses import Distillation
 from edge_course.networks import keras_training
 from edge_course.runtimes import litert

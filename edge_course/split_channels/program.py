@@ -13,14 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_course.split_channels.layers import (
-    Layer,
-    compute_layer,
-    deal,
-    finish_layer,
-    join,
-    share,
-)
+from edge_course.split_channels.layers import Layer, compute_layer, deal, finish_layer, join, share
 
 
 class Compute(NamedTuple):

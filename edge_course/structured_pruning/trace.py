@@ -20,12 +20,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from edge_course.networks.torch_graph import node_refusal
-from edge_course.structured_pruning.sizes import (
-    RESHAPES,
-    is_tensor,
-    sizes_follow,
-    tied_by_reshape,
-)
+from edge_course.structured_pruning.sizes import RESHAPES, is_tensor, sizes_follow, tied_by_reshape
 
 AXES = {"makes": 0, "each": 0, "reads": 1}  # role → axis of the weight along which it is cut
 

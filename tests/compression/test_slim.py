@@ -9,13 +9,13 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from edge_course import data, fashion_mnist
-from edge_course.compression import report, slim
+from edge_course.compression import shipped, slim
 from edge_course.compression.slim import slim_file
 from edge_course.runtimes import litert, model_files, tflite_file
 from tests.support import tflite_networks
 from tests.support.effort import effort
 
-SLIM = report.FILES  # by the recipe already
+SLIM = shipped.FILES  # by the recipe already
 FILES = [name for name in data.manifest() if name.endswith(".tflite") and name not in SLIM]
 RANDOM = np.random.default_rng
 

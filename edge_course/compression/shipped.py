@@ -1,6 +1,6 @@
 """What the course's compressed networks save beside the seed CNN: bytes, accuracy, latency.
 
-`python -m edge_course.compression.report` measures the files in ``data/`` and prints it.
+`python -m edge_course.compression.shipped` measures the files in ``data/`` and prints it.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def measured(shares: Accuracies, timed: measure.Latency) -> Savings:
     )
 
 
-def report_text(seconds: float = 3.0) -> str:
+def shipped_text(seconds: float = 3.0) -> str:
     """Return everything about the shipped files as text: sizes, accuracies, latencies, verdict.
 
     Parameters
@@ -139,10 +139,10 @@ def report_text(seconds: float = 3.0) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Print the report."""
     parser = argparse.ArgumentParser(
-        prog="python -m edge_course.compression.report", description=__doc__
+        prog="python -m edge_course.compression.shipped", description=__doc__
     )
     parser.parse_args(arguments)
-    print(report_text())
+    print(shipped_text())
 
 
 if __name__ == "__main__":

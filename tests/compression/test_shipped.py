@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge_course import data, fashion_mnist, measure
-from edge_course.compression import budget, report, slim
-from edge_course.compression.report import CONTROLS, CUT, FILES, PREDICTIONS, STEPS
+from edge_course.compression import budget, shipped, slim
+from edge_course.compression.shipped import CONTROLS, CUT, FILES, PREDICTIONS, STEPS
 from edge_course.runtimes import litert
 
 
@@ -18,12 +18,12 @@ def test_set() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def shares() -> report.Accuracies:
-    return report.accuracies()
+def shares() -> shipped.Accuracies:
+    return shipped.accuracies()
 
 
 def test_each_file_is_170_times_smaller_and_int8() -> None:
-    original = data.read(report.REFERENCE)
+    original = data.read(shipped.REFERENCE)
     for name in FILES:
         file = data.read(name)
         assert len(original) / len(file) >= budget.AIM.smaller
@@ -32,17 +32,17 @@ def test_each_file_is_170_times_smaller_and_int8() -> None:
         assert slim.slim_file(file) == file  # nothing is left to drop
 
 
-def test_at_most_half_a_point_is_lost_with_certainty(shares: report.Accuracies) -> None:
+def test_at_most_half_a_point_is_lost_with_certainty(shares: shipped.Accuracies) -> None:
     assert len(shares.compressed) == len(shares.reference) == 3
     mean = shares.compressed.mean() - shares.reference.mean()
     assert shares.difference == pytest.approx(mean, abs=1e-12)
     assert -budget.REQUIRED.points / 100 <= shares.low < shares.difference < shares.high
 
 
-def test_the_interval_is_that_of_the_bootstrap(test_set, shares: report.Accuracies) -> None:
+def test_the_interval_is_that_of_the_bootstrap(test_set, shares: shipped.Accuracies) -> None:
     images, labels = test_set
     classes = np.stack([litert.Runner(data.read(name)).predict(images) for name in FILES])
-    right, reference = classes == labels, report.reference_classes() == labels
+    right, reference = classes == labels, shipped.reference_classes() == labels
     random, means = np.random.default_rng(0), []
     for _ in range(1000):
         chosen = random.integers(0, len(labels), len(labels))
@@ -52,48 +52,48 @@ def test_the_interval_is_that_of_the_bootstrap(test_set, shares: report.Accuraci
 
 
 def test_the_first_row_of_the_reference_is_the_shipped_seed_cnn(test_set) -> None:
-    classes = litert.Runner(data.read(report.REFERENCE)).predict(test_set[0])
-    np.testing.assert_array_equal(report.reference_classes()[0], classes)
+    classes = litert.Runner(data.read(shipped.REFERENCE)).predict(test_set[0])
+    np.testing.assert_array_equal(shipped.reference_classes()[0], classes)
 
 
 def test_the_last_step_is_what_the_files_predict(test_set) -> None:
-    rows = report.predictions(STEPS)["fine_tuned"]
+    rows = shipped.predictions(STEPS)["fine_tuned"]
     for row, name in zip(rows, FILES, strict=True):
         np.testing.assert_array_equal(row, litert.Runner(data.read(name)).predict(test_set[0]))
 
 
 @pytest.mark.parametrize("name", [PREDICTIONS, STEPS, CONTROLS, CUT])
 def test_predictions_are_of_the_three_seeds_and_no_guesses(name: str, test_set) -> None:
-    for classes in report.predictions(name).values():
+    for classes in shipped.predictions(name).values():
         assert (classes.shape, classes.dtype) == ((3, 10000), np.uint8)
         assert ((classes == test_set[1]).mean(axis=1) > 0.85).all()
         assert len({row.tobytes() for row in classes}) == 3
 
 
 def test_predictions_of_other_seeds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "SEEDS", (1, 2, 3))
+    monkeypatch.setattr(shipped, "SEEDS", (1, 2, 3))
     with pytest.raises(data.DataError, match=r"of the seeds \[20 21 22\], not \(1, 2, 3\)"):
-        report.predictions(CONTROLS)
+        shipped.predictions(CONTROLS)
 
 
-def test_measured_takes_the_worst_of_the_files(shares: report.Accuracies) -> None:
-    seconds = {report.REFERENCE: np.full(4, 10.0)}
+def test_measured_takes_the_worst_of_the_files(shares: shipped.Accuracies) -> None:
+    seconds = {shipped.REFERENCE: np.full(4, 10.0)}
     seconds |= {name: np.full(4, float(i)) for i, name in enumerate(FILES, 1)}
-    now = report.measured(shares, measure.Latency(seconds))
+    now = shipped.measured(shares, measure.Latency(seconds))
     assert now.faster == pytest.approx(10 / 3)
     largest = max(len(data.read(name)) for name in FILES)
-    assert now.smaller == len(data.read(report.REFERENCE)) / largest
+    assert now.smaller == len(data.read(shipped.REFERENCE)) / largest
     assert now.points == -100 * shares.difference
 
 
 def test_the_report_has_everything(capsys: pytest.CaptureFixture, shares) -> None:
-    report.main([])
+    shipped.main([])
     text = capsys.readouterr().out
-    for name in (report.REFERENCE, *FILES):
+    for name in (shipped.REFERENCE, *FILES):
         assert f"{name:28}{len(data.read(name)):10,}" in text
     for share in (*shares.compressed, *shares.reference):
         assert f"{share:.2%}" in text
     assert f"{100 * shares.difference:+.2f} points" in text
     with pytest.raises(SystemExit, match="0"):  # before anything is measured
-        report.main(["--help"])
-    assert capsys.readouterr().out.startswith("usage: python -m edge_course.compression.report")
+        shipped.main(["--help"])
+    assert capsys.readouterr().out.startswith("usage: python -m edge_course.compression.shipped")
