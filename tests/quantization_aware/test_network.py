@@ -13,9 +13,9 @@ from tests.support.effort import effort
 
 
 @pytest.fixture(scope="module")
-def made(call) -> tuple[list[qat_networks.Made], dict[str, qat_networks.Made]]:
+def made(call) -> qat_networks.Everything:
     """30 random networks by default, and three that have names."""
-    return call(qat_networks.random_and_named, effort(30, 300))
+    return call(qat_networks.everything, effort(30, 300))
 
 
 def difference(made: qat_networks.Made) -> tuple[np.ndarray, float]:
@@ -32,7 +32,7 @@ def test_random_networks_compute_in_the_runtime_what_was_trained(made) -> None:
     Hardswish is the exception: the runtime computes it in 16 bits, one code apart now and then.
     """
     answers = []
-    for seed, network in enumerate(made[0]):
+    for seed, network in enumerate(made.random):
         codes, same = difference(network)
         names = {o.name for o in tflite_file.read_tflite(network.file).operators}
         least = 0.85 if "HARD_SWISH" in names else 0.99
@@ -44,17 +44,22 @@ def test_random_networks_compute_in_the_runtime_what_was_trained(made) -> None:
 
 def test_rounding_afterwards_stays_close_to_the_network(made) -> None:
     """Eight bits cost little: a wrong fold, order or window would cost everything."""
-    for seed, network in enumerate(made[0]):
+    for seed, network in enumerate(made.random):
         error = np.sqrt(np.mean((network.rounded - network.real) ** 2))
         assert error < 0.05 * np.std(network.real), f"seed {seed}"
 
 
 @pytest.mark.parametrize(("name", "classes"), [("colour", 7), ("dense", 4), ("seed_like", 10)])
 def test_networks_of_other_shapes_and_classes(made, name: str, classes: int) -> None:
-    network = made[1][name]
+    network = made.named[name]
     codes, same = difference(network)
     assert network.trained.shape == (1000, classes)
     assert np.mean(codes < 0.5) > 0.95 and codes.max() < 4 and same > 0.99
+
+
+def test_sensitivity_takes_the_template_of_another_network(made) -> None:
+    assert list(made.losses) == ["0", "4", "6"]
+    assert all(two > eight for two, eight in made.losses.values())
 
 
 @pytest.mark.parametrize(

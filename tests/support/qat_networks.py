@@ -14,6 +14,7 @@ from torch.nn import functional
 from edge_course import process
 from edge_course.frameworks import in_tensorflow
 from edge_course.networks import torch_models
+from edge_course.quantization_aware import sensitivity
 from edge_course.quantization_aware.export import export_litert
 from edge_course.quantization_aware.fake_quantize import MovingRange
 from edge_course.quantization_aware.network import QuantizedNetwork
@@ -225,14 +226,32 @@ def train(network: QuantizedNetwork, x: torch.Tensor) -> None:
         optimizer.step()
 
 
-def random_and_named(count: int) -> tuple[list[Made], dict[str, Made]]:
+class Everything(NamedTuple):
+    """What is made while a process with TensorFlow is there."""
+
+    random: list[Made]
+    named: dict[str, Made]
+    losses: dict[str, list[float]]  # of each layer of one of them with 2 and 8 bits
+
+
+def everything(count: int) -> Everything:
     torch.manual_seed(0)
     models = {"colour": Colour(), "dense": dense(), "seed_like": seed_like()}
     with process.another() as call:
-        return (
+        return Everything(
             [exported(RandomNetwork(seed), call) for seed in range(count)],
             {name: exported(model, call, 1000) for name, model in models.items()},
+            sensitivities(models["seed_like"], call),
         )
+
+
+def sensitivities(model: nn.Module, call: Callable) -> dict[str, list[float]]:
+    """Labels are the network's own answers, so that rounding can only do harm."""
+    x = np.random.default_rng(1).normal(0, 1, (200, 14, 12, 1)).astype(np.float32)
+    network = QuantizedNetwork(model, shape=model.shape).calibrate(x)
+    labels = outputs(model, x).argmax(axis=1)
+    template = make_template(model, call, x[:4])
+    return sensitivity.bit_sensitivity(network, x, labels, (2, 8), template)
 
 
 def names() -> dict[str, list[str]]:
