@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from edge_course import data
+from edge_course import data, terminal
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -71,4 +71,4 @@ def main(beginnings: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    terminal.run_command(lambda: main(sys.argv[1:]))

@@ -11,7 +11,7 @@ import sys
 import nbformat
 from nbformat import v4
 
-from edge_course import data
+from edge_course import data, terminal
 from edge_course.contributing.execute import NOTEBOOKS
 
 OPENING = """\
@@ -122,4 +122,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    terminal.run_command(lambda: main(sys.argv[1:]))

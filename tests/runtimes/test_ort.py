@@ -499,7 +499,7 @@ def test_missing_file_is_named(tmp_path) -> None:
 
 
 def test_what_is_no_model_is_a_type_error() -> None:
-    with pytest.raises(TypeError, match="expected a model's path or bytes, got ndarray"):
+    with pytest.raises(TypeError, match="expected a file's path or bytes, got ndarray"):
         ort.Runner(np.zeros(9, np.uint8))
 
 
