@@ -19,9 +19,9 @@ MEMORY_BUDGET = 2.5 * 2**30  # of a worker; a notebook's kernel is not part of i
 MEMORY_BESIDE = 0.5 * 2**30  # of the processes that a worker starts, on the average
 # Test files that take long, in seconds on one core: they are marked slow and begin first.
 SECONDS = {
-    "tests/frameworks/test_onnx_to_keras.py": 90,
+    "tests/frameworks/test_onnx_to_keras.py": 115,
     "tests/quantization_aware/test_quantization_aware.py": 70,
-    "tests/test_exercises.py": 60,
+    "tests/quantization_aware/test_network.py": 45,
     "tests/pruning/test_prune.py": 55,
     "tests/frameworks/test_clinic.py": 50,
     "tests/split_channels/test_workers.py": 45,
@@ -35,7 +35,9 @@ SECONDS = {
     "tests/frameworks/test_four_runtimes.py": 20,
     "tests/integer_inference/test_model.py": 20,
     "tests/split_layers/test_bottleneck.py": 20,
+    "tests/report/test_report.py": 20,
     "tests/test_environment.py": 15,
+    "tests/test_exercises.py": 13,
     "tests/frameworks/test_in_pytorch.py": 12,
     "tests/compression/test_scoreboard.py": 10,
     "tests/runtimes/test_litert.py": 10,

@@ -14,8 +14,8 @@ from tests.support.effort import effort
 
 @pytest.fixture(scope="module")
 def made(call) -> qat_networks.Everything:
-    """30 random networks by default, and three that have names."""
-    return call(qat_networks.everything, effort(30, 300))
+    """12 random networks by default, and three that have names."""
+    return call(qat_networks.everything, effort(12, 300))
 
 
 def difference(made: qat_networks.Made) -> tuple[np.ndarray, float]:
