@@ -1,11 +1,15 @@
 """Settings of all tests, and a process for PyTorch."""
 
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
 
 from edge_course import process
+
+# What a shell starts in the background ignores Ctrl-C, and all that it starts would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is not a failure: no test asserts a time.
 settings.register_profile("course", deadline=None)
