@@ -168,7 +168,7 @@ def _notebooks() -> Component:
             f"{folder} is not writable, what you type would be lost; "
             "copy the repository to a folder of yours and install it there",
         )
-    return Component("notebooks", "", str(folder))
+    return Component("notebooks", "", "writable")
 
 
 def _data() -> Iterator[Component]:
