@@ -59,6 +59,7 @@ def test_networks_of_other_shapes_and_classes(made, name: str, classes: int) -> 
 
 def test_sensitivity_takes_the_template_of_another_network(made) -> None:
     assert list(made.losses) == ["0", "4", "6"]
+    assert made.losses["0"][0] == pytest.approx(made.expected, rel=1e-3)
     # It has 8 bits: with those nothing changes. What 2 bits do to an untrained network has no sign.
     assert len({eight for _, eight in made.losses.values()}) == 1
     assert all(two != eight for two, eight in made.losses.values())

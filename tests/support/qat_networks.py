@@ -232,6 +232,7 @@ class Everything(NamedTuple):
     random: list[Made]
     named: dict[str, Made]
     losses: dict[str, list[float]]  # of each layer of one of them with 2 and 8 bits
+    expected: float  # with 2 bits in the first layer, in PyTorch
 
 
 def everything(count: int) -> Everything:
@@ -241,17 +242,18 @@ def everything(count: int) -> Everything:
         return Everything(
             [exported(RandomNetwork(seed), call) for seed in range(count)],
             {name: exported(model, call, 1000) for name, model in models.items()},
-            sensitivities(models["seed_like"], call),
+            *sensitivities(models["seed_like"], call),
         )
 
 
-def sensitivities(model: nn.Module, call: Callable) -> dict[str, list[float]]:
-    """Labels are the network's own answers, so that rounding can only do harm."""
+def sensitivities(model: nn.Module, call: Callable) -> tuple[dict[str, list[float]], float]:
     x = np.random.default_rng(1).normal(0, 1, (200, 14, 12, 1)).astype(np.float32)
     network = QuantizedNetwork(model, shape=model.shape).calibrate(x)
     labels = outputs(model, x).argmax(axis=1)
     template = make_template(model, call, x[:4])
-    return sensitivity.bit_sensitivity(network, x, labels, (2, 8), template)
+    losses = sensitivity.bit_sensitivity(network, x, labels, (2, 8), template)
+    scores = torch.from_numpy(outputs(network.set_bits({"0": 2}), x))
+    return losses, functional.cross_entropy(scores, torch.from_numpy(labels)).item()
 
 
 def names() -> dict[str, list[str]]:
