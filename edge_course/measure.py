@@ -260,11 +260,16 @@ def _time(function: Callable[[], object], calls: int) -> float:
 
 
 def resident_bytes(process: psutil.Process) -> int:
-    """Return the resident memory of a process and all its children, in bytes."""
+    """Return the resident memory of a process and all its children, in bytes.
+
+    A child that was only just forked, and runs no program of its own yet, shows its parent's
+    memory once more: it is left out.
+    """
     total = 0
     for member in [process, *_children(process)]:
         try:
-            total += member.memory_info().rss
+            if member == process or member.cmdline() != psutil.Process(member.ppid()).cmdline():
+                total += member.memory_info().rss
         except psutil.Error:  # it ended between being listed and being asked
             continue
     return total

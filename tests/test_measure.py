@@ -1,6 +1,9 @@
 """Measures against closed forms, brute force and known loads; no assertion on absolute times."""
 
 import gzip
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -139,6 +142,26 @@ def test_peak_memory_sees_what_was_allocated_and_freed() -> None:
         time.sleep(0.1)
         del block
     assert 90e6 < peak.bytes - before < 200e6
+
+
+FORK = """
+import os, time
+import psutil
+from edge_course import measure
+ballast = bytearray(b"1") * (200 * 2**20)
+child = os.fork()
+if not child:
+    time.sleep(60)
+else:
+    print(measure.resident_bytes(psutil.Process()))
+    os.kill(child, 9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows forks no processes")
+def test_a_fork_that_runs_nothing_of_its_own_yet_is_not_counted_twice() -> None:
+    printed = subprocess.run([sys.executable, "-c", FORK], capture_output=True, check=True).stdout
+    assert 200 < int(printed) / 2**20 < 350
 
 
 def test_peak_memory_sees_children() -> None:
