@@ -121,7 +121,8 @@ def _relu6(step: Step) -> np.ndarray:
 def _leaky_relu(step: Step) -> np.ndarray:
     """Return x, or α · x where x is negative."""
     x, up = step.centred(0), step.ratio()[0]
-    down = up * type(up)(step.options.alpha)
+    scale = step.tensor(0).scales[0]  # float32, in which LiteRT multiplies first
+    down = scale * scale.dtype.type(step.options.alpha) / step.output.scales[0]
     step = step.within(np.array([up, down]), 2**-8, 2**7)
     rescale = _rescaled_twice if step.kernels == "reference" else _eight_bits
     return step.clipped(np.where(x >= 0, rescale(x, up), rescale(x, down)))

@@ -11,7 +11,7 @@ import pytest
 from edge_course import fashion_mnist, process
 from edge_course.quantization_aware import export, network
 from edge_course.runtimes import litert, tflite_file
-from tests.support.effort import effort
+from tests.support.effort import effort, thorough
 
 COUNT = 640  # pictures to train on
 POOLS = (False, True)[: effort(1, 2)]  # with a pool: the depthwise CNN in test_quantization_aware
@@ -41,7 +41,7 @@ def make() -> Made:
 
         def call_once(*arguments) -> bytes:
             """The template of the same student; nothing but its operators and shapes is used."""
-            if not templates or effort(quick=False, thorough=True):
+            if not templates or thorough():
                 templates.append(call(*arguments))
             return templates[-1]
 

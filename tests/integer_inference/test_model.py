@@ -216,6 +216,36 @@ def test_all_pairs_of_codes(name, kernels) -> None:
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("name", ["ADD", "SUB"])
+@pytest.mark.parametrize("share", [1, 3, 0.25])
+def test_sums_that_end_in_a_half(name, kernels, share) -> None:
+    """The output's step is twice the inputs': every other pair of codes is a tie."""
+    x = np.arange(-128, 128).astype(np.int8).reshape(1, 256, 1)
+    net = tflite_networks.Network(np.random.default_rng(0), (1, 256, 1))
+    given = net.step(net.x)
+    codes = net.constant(x.reshape(1, 1, 256), [given * share], [0])
+    out = net.activation((1, 256, 256), 2 * given * max(share, 1), 0)
+    net.operator(name, [net.x, codes], out, kind=f"{name.capitalize()}Options")
+    (expected,) = litert.outputs(net.content(), x, kernels=kernels).values()
+    assert np.array_equal(IntegerModel.from_file(net.content()).run(x, kernels), expected)
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_slopes_that_lie_next_to_a_half(kernels) -> None:
+    """A slope of 0.7 / 8 to the last digit of float32: -5 · 0.7 rounds up or down, then by 8."""
+    x = np.arange(-128, 128).astype(np.int8).reshape(1, 256)
+    for seed in range(effort(40, 400)):
+        net = tflite_networks.Network(np.random.default_rng(seed), (1, 256))
+        ratio = net.random.uniform(0.2, 3)
+        out = net.activation((1, 256), net.step(net.x) / ratio, 0)
+        alpha = float(np.float32(0.7 / 8 / ratio))
+        net.operator("LEAKY_RELU", [net.x], out, kind="LeakyReluOptions", alpha=alpha)
+        file = net.content()
+        (expected,) = litert.outputs(file, x, kernels=kernels).values()
+        assert np.array_equal(IntegerModel.from_file(file).run(x, kernels), expected), seed
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize("name", ["LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "RELU"])
 def test_all_codes_of_functions_of_one_code(name, kernels) -> None:
     """Seed 1433 has an entry next to a half, where double precision is too good a sigmoid."""

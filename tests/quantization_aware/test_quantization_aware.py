@@ -19,7 +19,7 @@ from edge_course.quantization_aware.straight_through import (
 )
 from edge_course.runtimes import litert, tflite_file
 from tests.support import qat_checks
-from tests.support.effort import effort
+from tests.support.effort import effort, thorough
 
 RANDOM = np.random.default_rng
 
@@ -308,7 +308,7 @@ def test_scales_grow_until_the_bias_takes_half_of_int32() -> None:
 
 @pytest.fixture(scope="module")
 def pruned(call) -> tuple:
-    return call(qat_checks.pruned, effort(200, 1000), effort(quick=False, thorough=True))
+    return call(qat_checks.pruned, effort(200, 1000), thorough())
 
 
 def biases(file: bytes) -> list[tuple]:
@@ -330,7 +330,7 @@ def test_a_filter_without_weights_keeps_its_bias_in_the_file(pruned) -> None:
     assert extreme == list(qat_checks.PRUNED.values())
 
 
-@pytest.mark.skipif(not effort(quick=False, thorough=True), reason="thorough: the converter")
+@pytest.mark.skipif(not thorough(), reason="thorough: the converter")
 def test_the_scale_of_a_filter_without_weights_is_the_converters(pruned) -> None:
     network, _, onnx = pruned
     converted = in_tensorflow.litert_file(onnx, "int8", fashion_mnist.calibration_images())

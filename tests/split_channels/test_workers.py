@@ -23,7 +23,7 @@ from edge_course.split_channels.layers import Layer
 from edge_course.split_channels.program import together
 from edge_course.split_channels.ring import Pace
 from edge_course.split_channels.workers import WorkerLostError, Workers
-from tests.support.effort import effort
+from tests.support.effort import thorough
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = list(networks.NETWORKS)
@@ -339,7 +339,7 @@ def test_every_command_for_torchrun_has_an_address():
         assert commands and all(re.search("--(master|local)-addr", c) for c in commands)
 
 
-@pytest.mark.skipif(not effort(0, 1), reason="looks up a name that nobody has: only --thorough")
+@pytest.mark.skipif(not thorough(), reason="looks up a name that nobody has: only --thorough")
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid(), reason="needs root, on Linux")
 def test_the_command_on_a_machine_whose_name_does_not_resolve():
     nameless = ("unshare", "-u", "sh", "-c", 'hostname no-such-name-xyz; exec "$@"', "sh")

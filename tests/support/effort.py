@@ -3,6 +3,11 @@
 import os
 
 
-def effort(quick: int, thorough: int) -> int:
+def thorough() -> bool:
+    """Tell whether the tests were started with --thorough."""
+    return "EDGE_COURSE_THOROUGH" in os.environ
+
+
+def effort(quick: int, many: int) -> int:
     """Return the quick number, or with --thorough the other one."""
-    return thorough if os.environ.get("EDGE_COURSE_THOROUGH") else quick
+    return many if thorough() else quick
