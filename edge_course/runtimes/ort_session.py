@@ -69,8 +69,19 @@ def session(
         options.enable_profiling = True
         options.profile_file_prefix = str(profile_as)
     content = onnx_content(model)
-    with _explained(content.name, "load"):
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        with _explained(content.name, "load"):
+            return onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+    except ModelError:
+        if level == "none":
+            raise
+        session(model, level="none")  # complains again if it is the model that is at fault
+        raise ModelError(
+            f"{content.name}: ONNX Runtime loads this model, but not what it makes of it at level "
+            f'{level!r}; use level "none"'
+        ) from None
 
 
 class Runner(BatchRunner):

@@ -309,6 +309,19 @@ def test_each_level_leaves_no_more_nodes(files, network) -> None:
     assert "Clip" not in counts["extended"]
 
 
+def test_a_valid_model_that_a_level_spoils_is_not_called_broken() -> None:
+    """ONNX Runtime moves a border of three pixels into a MaxPool that can have one."""
+    text = """<ir_version: 10, opset_import: ["": 20]> g (float[1,2,8,8] x) => (float[1,2,10,12] y)
+        <int64[8] p = {0, 0, 1, 2, 0, 0, 0, 3}>
+        { q = Pad(x, p) r = MaxPool<kernel_shape=[2,2]>(q) y = Pad(r, p) }"""
+    content = onnx.parser.parse_model(text).SerializeToString()
+    assert ort.session(content, level="none")
+    with pytest.raises(
+        ort.ModelError, match=r"loads this model, but not .* 'all'; use level .none"
+    ):
+        ort.session(content)
+
+
 def test_unknown_level_is_refused(files) -> None:
     for call in (ort.optimize_model, lambda model, level: ort.Runner(model, level=level)):
         with pytest.raises(ValueError, match="levels none, basic, extended, all, got 'fast'"):
