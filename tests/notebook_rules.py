@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 
+from edge_course.contributing import study_time
 from edge_course.contributing.record import MEASURED
 from edge_course.exercises import EXERCISES
 
@@ -18,6 +19,11 @@ EXACT = "nbval-check-output"
 MAX_LINES = 25
 SHORT = 30  # cells; a notebook with fewer needs one exercise only
 MAX_BYTES = 1_000_000
+CORE = 50  # cells at most; the rest of a notebook stands in sections headed ## Deeper
+# Notebooks that were not yet brought into the form of core, deeper sections and own model.
+NOT_YET = {f"{number:02}" for number in range(16)} - {"00"}
+OWN_MODEL = "## Your own model"
+YOURS = re.compile(r"^(?P<names>\w[\w, ]*) = .+  # your (?P<what>network|data)$", re.M)
 FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "keras": "TensorFlow"}
 
 
@@ -25,7 +31,8 @@ def problems(notebook: nbformat.NotebookNode, path: Path) -> list[str]:
     """Return every broken rule, each with the number of the cell, counted from 1."""
     rules = (
         _executed_in_order, _plain_python, _no_errors, _short_cells, _one_framework,
-        _described_images, _enough_exact_cells, _opening, _closing, _exercises, _links, _file,
+        _described_images, _enough_exact_cells, _opening, _closing, _core, _own_model, _exercises,
+        _links, _file,
     )  # fmt: skip
     return [f"{path.name}, {problem}" for rule in rules for problem in rule(notebook, path)]
 
@@ -143,7 +150,11 @@ def _opening(notebook, path) -> Iterator[str]:
         if part not in first.source:
             yield f"cell 1: expected {part!r} in the opening"
     if not MEASURED.search(first.source):
-        yield "cell 1: expected a line like **Time:** ~9 s · **Peak memory:** ~99 MiB"
+        yield "cell 1: expected a line like **Run time:** ~9 s · **Peak memory:** ~99 MiB"
+    if not (study := study_time.LINE.search(first.source)):
+        yield "cell 1: expected a line like **Study time:** ~60 min, deeper ~30 min"
+    elif (int(study[1]), int(study[2] or 0)) != (estimate := study_time.minutes(notebook)):
+        yield f"cell 1: the study time is {estimate} minutes by contributing/study_time.py"
     if "Next: [" not in first.source and "Previous: [" not in first.source:
         yield "cell 1: expected links to the notebooks before and after"
     if setup.cell_type != "code" or "plot.use_style()" not in setup.source:
@@ -157,6 +168,36 @@ def _closing(notebook, path) -> Iterator[str]:
         yield f"cell {len(notebook.cells)}: expected the closing: ## What you did"
     if not 3 <= questions <= 5:
         yield f"cell {len(notebook.cells)}: {questions} recall questions, expected 3 to 5"
+
+
+def _core(notebook, path) -> Iterator[str]:
+    if path.name[:2] in NOT_YET:
+        return
+    core = study_time.deeper(notebook).count(False)
+    if core > CORE:
+        yield f"{core} cells outside of sections headed ## Deeper, at most {CORE} are allowed"
+
+
+def own_model(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return the sources of the code cells under ## Your own model, up to the next heading."""
+    sources, inside = [], False
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and inside:
+            sources.append(cell.source)
+        elif re.search(r"^## ", cell.source, re.M):
+            inside = OWN_MODEL in cell.source.splitlines()
+    return sources
+
+
+def _own_model(notebook, path) -> Iterator[str]:
+    if path.name[:2] in NOT_YET | {"00", "01"}:
+        return  # 00 and 01 bring no technique
+    cells = own_model(notebook)
+    if not 1 <= len(cells) <= 3:
+        yield f"{len(cells)} code cells under {OWN_MODEL}, expected 1 to 3"
+    marked = sorted(found["what"] for found in YOURS.finditer("\n".join(cells)))
+    if marked != ["data", "network"]:
+        yield f"under {OWN_MODEL}, lines that end in '# your network' and '# your data': {marked}"
 
 
 def _exercises(notebook, path) -> Iterator[str]:

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "edge_course"
 FLOORS = (
-    {"terminal", "listing", "plot", "process", "student_call"},
+    {"terminal", "listing", "plot", "process", "stripes", "student_call"},
     {"checker", "data"},
     {"environment", "fashion_mnist", "measure"},
     {"networks", "quantization"},

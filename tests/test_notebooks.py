@@ -63,7 +63,16 @@ def spoil_exact(notebook) -> None:
 
 
 def spoil_opening(notebook) -> None:
-    notebook.cells[0].source = notebook.cells[0].source.replace("**Time:**", "Time:")
+    notebook.cells[0].source = notebook.cells[0].source.replace("**Run time:**", "Run time:")
+
+
+def spoil_study_time(notebook) -> None:
+    opening = notebook.cells[0]
+    opening.source = re.sub(r"Study time:\*\* ~\d+", "Study time:** ~1", opening.source)
+
+
+def spoil_core(notebook) -> None:
+    notebook.cells += [v4.new_markdown_cell("more") for _ in range(50)]
 
 
 def spoil_framework(notebook) -> None:
@@ -113,7 +122,9 @@ def spoil_error(notebook) -> None:
         (spoil_magic, "the magic or shell command '%edge on' is not allowed"),
         (spoil_image, "an image without a sentence"),
         (spoil_exact, "printing cells are compared exactly, half are expected"),
-        (spoil_opening, "**Time:**"),
+        (spoil_opening, "**Run time:**"),
+        (spoil_study_time, "cell 1: the study time is"),
+        (spoil_core, "cells outside of sections headed ## Deeper, at most 50"),
         (spoil_framework, "two frameworks in one kernel: PyTorch, TensorFlow"),
         (spoil_link, "99_nowhere.ipynb leads nowhere"),
         (spoil_diagram, "a diagram without a sentence"),
@@ -131,6 +142,17 @@ def test_rule_catches(good, spoil, cause: str) -> None:
     spoil(notebook)
     problems = "\n".join(rules.problems(notebook, rules.NOTEBOOKS[0]))
     assert cause in problems
+
+
+def test_rule_wants_a_place_for_the_students_own_model(good) -> None:
+    path = ROOT / "notebooks" / "99_topic.ipynb"  # notebook 00 needs none
+    assert "0 code cells under ## Your own model" in "\n".join(rules.problems(good, path))
+    notebook = copy.deepcopy(good)
+    model = v4.new_code_cell("model = build()  # your network\nx, y = load()  # your data")
+    notebook.cells[-1:-1] = [v4.new_markdown_cell("## Your own model"), model]
+    assert "Your own model" not in "\n".join(rules.problems(notebook, path))
+    model.source = model.source.replace("  # your data", "")
+    assert "'# your data': ['network']" in "\n".join(rules.problems(notebook, path))
 
 
 def run_pytest(tmp_path: Path, cells: list[tuple[str, str]], *options: str) -> tuple[int, str]:

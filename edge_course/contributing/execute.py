@@ -15,6 +15,7 @@ import nbformat
 from nbclient import NotebookClient
 
 from edge_course import data, terminal
+from edge_course.contributing import study_time
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -31,6 +32,7 @@ def execute(path: Path) -> None:
     )
     client.execute()
     clean(notebook)
+    study_time.write(notebook)
     nbformat.validate(notebook)
     data.write_whole(path, (nbformat.writes(notebook) + "\n").encode())
     save_readme_picture(notebook, path.parent / "readme_picture.png")

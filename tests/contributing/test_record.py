@@ -7,7 +7,7 @@ import pytest
 from edge_course.contributing import record
 
 ROW = "| [{0} A title](notebooks/{0}_topic.ipynb) | none | {1} |\n"
-OPENING = "# A title\\n**Time:** ~{} s · **Peak memory:** ~{} MiB\\n"
+OPENING = "# A title\\n**Run time:** ~{} s · **Peak memory:** ~{} MiB\\n"
 
 
 def test_seconds_and_memory_are_rounded_and_written(
