@@ -12,6 +12,7 @@ import nbformat
 from nbformat import v4
 
 from edge_course import data, terminal
+from edge_course.contributing import study_time
 from edge_course.contributing.execute import NOTEBOOKS
 
 OPENING = """\
@@ -33,7 +34,9 @@ OPENING = """\
 
 Previous: [{previous}]({previous}.ipynb)"""
 SETUP = """\
-from edge_course import plot
+from pathlib import Path
+
+from edge_course import plot, stripes
 from edge_course.exercises import check, solution
 
 plot.use_style()"""
@@ -57,6 +60,21 @@ Example: `{exercise}(2)` is SO MUCH."""
 STUB = """\
 def {exercise}(x):
     ...  # your code here"""
+OWN_MODEL = """\
+## Your own model
+
+SAY WHAT THE NEXT CELL DOES WITH ANY NETWORK. Two lines are marked: put your network and your
+data there."""
+OWN_MODEL_CODE = """\
+def small_network():
+    return "A NETWORK OF ANOTHER SHAPE"
+
+
+model = small_network()  # your network
+pictures, labels = stripes.draw(100, (16, 16, 3), classes=3)  # your data
+file = Path("my_{topic}.txt")
+file.write_text(f"{{model}} for {{pictures.shape}}")
+print(f"{{file}}: {{file.stat().st_size}} bytes")"""
 CLOSING = """\
 ## What you did
 
@@ -91,7 +109,7 @@ ITS ANSWER.
 def new_notebook(name: str, exercise: str) -> nbformat.NotebookNode:
     """Return a notebook to fill in, linked to the one before ``name``."""
     before = [path.stem for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")) if path.stem < name]
-    words = {"previous": before[-1], "exercise": exercise}
+    words = {"previous": before[-1], "exercise": exercise, "topic": name[3:]}
     exact = ["nbval-check-output"]
     cells = [
         v4.new_markdown_cell(OPENING),
@@ -102,12 +120,16 @@ def new_notebook(name: str, exercise: str) -> nbformat.NotebookNode:
         v4.new_code_cell(STUB, metadata={"tags": ["exercise"]}),
         v4.new_code_cell("check({exercise})", metadata={"tags": exact}),
         v4.new_code_cell("solution({exercise})", metadata={"tags": ["solution", *exact]}),
+        v4.new_markdown_cell(OWN_MODEL),
+        v4.new_code_cell(OWN_MODEL_CODE, metadata={"tags": exact}),
         v4.new_markdown_cell(CLOSING),
     ]
     for cell in cells:
         cell.source = cell.source.format(**words)
     kernel = {"name": "python3", "display_name": "Python 3"}
-    return v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    notebook = v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    study_time.write(notebook)
+    return notebook
 
 
 def main(arguments: list[str]) -> None:

@@ -316,9 +316,7 @@ def test_a_valid_model_that_a_level_spoils_is_not_called_broken() -> None:
         { q = Pad(x, p) r = MaxPool<kernel_shape=[2,2]>(q) y = Pad(r, p) }"""
     content = onnx.parser.parse_model(text).SerializeToString()
     assert ort.session(content, level="none")
-    with pytest.raises(
-        ort.ModelError, match=r"loads this model, but not .* use level .none"
-    ):
+    with pytest.raises(ort.ModelError, match=r"loads this model, but not .* use level .none"):
         ort.session(content)
 
 
