@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def draw(
+def pictures(
     count: int, shape: tuple[int, int, int] = (24, 24, 3), classes: int = 4, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw striped pictures; the class is the direction of the stripes.
@@ -42,6 +42,6 @@ def draw(
     period, start = random.uniform(4, 10, (count, 1, 1)), random.uniform(size=(count, 1, 1))
     light = 0.5 + 0.5 * np.sin(2 * np.pi * (along / period + start))[..., None]
     one, other = random.uniform(size=(2, count, 1, 1, channels))  # the colours
-    pictures = light * one + (1 - light) * other
-    pictures += random.normal(scale=0.15, size=pictures.shape)
-    return np.clip(pictures, 0, 1).astype(np.float32), labels
+    drawn = light * one + (1 - light) * other
+    drawn += random.normal(scale=0.15, size=drawn.shape)
+    return np.clip(drawn, 0, 1).astype(np.float32), labels

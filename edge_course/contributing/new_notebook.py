@@ -71,7 +71,7 @@ def small_network():
 
 
 model = small_network()  # your network
-pictures, labels = stripes.draw(100, (16, 16, 3), classes=3)  # your data
+pictures, labels = stripes.pictures(100, (16, 16, 3), classes=3)  # your data
 file = Path("my_{topic}.txt")
 file.write_text(f"{{model}} for {{pictures.shape}}")
 print(f"{{file}}: {{file.stat().st_size}} bytes")"""
