@@ -34,10 +34,10 @@ OPENING = """\
 
 Previous: [{previous}]({previous}.ipynb)"""
 SETUP = """\
-from pathlib import Path
-
 from edge_course import plot, stripes
 from edge_course.exercises import check, solution
+
+from pathlib import Path
 
 plot.use_style()"""
 PREDICT = """\
