@@ -70,16 +70,6 @@ def depthwise_cnn_layers() -> tuple[Layer, ...]:
     return (*layers, Layer("mean", "mean"), scores)
 
 
-# Outputs, then inputs: one sum is enough for two layers that mix channels.
-FEWEST_EXCHANGES = {
-    "seed_cnn": ("output", "own", "input", "whole"),
-    "depthwise_cnn": (
-        "output", "own", "input",
-        "whole", "output", "own", "input",
-        "whole", "output", "own", "input",
-    ),
-}  # fmt: skip
-
 NETWORKS = {"seed_cnn": seed_cnn_layers, "depthwise_cnn": depthwise_cnn_layers}
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_course.split_channels.cost import RINGS
-from edge_course.split_channels.layers import DIVISIONS, Layer, output_shapes, share
+from edge_course.split_channels.layers import DIVISIONS, MIXING, Layer, output_shapes, share
 from edge_course.split_channels.program import output_macs
 from edge_course.split_channels.ring import Pace
 
@@ -27,6 +27,32 @@ class _Size(NamedTuple):
     channels: int
     numbers: int
     macs: int
+
+
+def paired_division(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Return the division with the fewest exchanges that shares out all layers with much work.
+
+    Mixing layers go in pairs, by outputs and then by inputs, with one sum for both (Shoeybi et
+    al. 2019, "Megatron-LM"); a last one without a partner stays whole, as does what stands between
+    two pairs and mixes nothing.
+
+    Parameters
+    ----------
+    layers : the whole network.
+
+    Taught in: notebooks/15_split_by_channels.ipynb
+    """
+    divisions, form = [], "whole"  # of the output so far
+    for index, layer in enumerate(layers):
+        if layer.kind not in MIXING:
+            divisions.append(form)
+        elif form == "own":
+            divisions.append("input")
+            form = "whole"
+        else:
+            form = "own" if any(la.kind in MIXING for la in layers[index + 1 :]) else "whole"
+            divisions.append("output" if form == "own" else "whole")
+    return tuple(divisions)
 
 
 def fastest_division(

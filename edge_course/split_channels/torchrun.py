@@ -9,6 +9,9 @@ and ``--node-rank 1`` on the second. On one machine alone, with two processes::
 
     torchrun --nproc-per-node 2 --local-addr 127.0.0.1 -m edge_course.split_channels.torchrun
 
+``--network my_model.onnx`` divides a network of your own, which lies on each machine; see
+`from_onnx.read_layers` for which ones can be divided.
+
 Without an address torchrun takes the machine's own name, and waits for minutes where that name
 stands for no address (macOS, virtual private networks, containers).
 """
@@ -25,7 +28,9 @@ import numpy as np
 
 from edge_course import terminal
 from edge_course.split_channels import networks, worker
+from edge_course.split_channels.from_onnx import read_layers
 from edge_course.split_channels.layers import Layer, deal
+from edge_course.split_channels.plan import paired_division
 from edge_course.split_channels.program import together
 from edge_course.split_channels.ring import Pace, Ring
 
@@ -37,16 +42,18 @@ ON_ONE_MACHINE = (
 def main(arguments: list[str] | None = None) -> int:
     """Be one of the workers that torchrun started, on one machine or on several.
 
-    Each takes its part of a trained network, which it reads from its own ``data/``, and the
-    same test pictures. Worker 0 computes the whole network too, and prints how far the two
-    results are from each other; each prints what it sent.
+    Each takes its part of a network, which it reads from its own disk, and the same pictures.
+    Worker 0 computes the whole network too, and prints how far the two results are from each
+    other; each prints what it sent.
     """
     parser = argparse.ArgumentParser(
         prog=ON_ONE_MACHINE,
         description="Computes a trained network, divided by channels over the workers of torchrun.",
     )
-    parser.add_argument("--network", choices=networks.NETWORKS, default="seed_cnn")
-    parser.add_argument("--pictures", type=int, default=200, help="test pictures to compute")
+    parser.add_argument(
+        "--network", default="seed_cnn", help=f"{', '.join(networks.NETWORKS)}, or an .onnx file"
+    )
+    parser.add_argument("--pictures", type=int, default=200, help="pictures to compute")
     parser.add_argument("--repeats", type=int, default=5, help="how often, to be timed")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for others")
     options = parser.parse_args(arguments)
@@ -75,10 +82,9 @@ def _be_one_of_many(options: argparse.Namespace) -> None:
     store, rank, workers = next(distributed.rendezvous("env://", timeout=timeout))
     store = distributed.PrefixStore("channels", store)
     group = worker.gloo_group(store, rank, workers, address, options.timeout)
-    layers = networks.NETWORKS[options.network]()
-    divisions = networks.FEWEST_EXCHANGES[options.network]
+    layers, x = _network(options.network, options.pictures)
+    divisions = paired_division(layers)
     parts = deal(layers, divisions, workers, rank)
-    x, _ = networks.first_pictures(options.pictures)
     ring = Ring(workers, rank, worker.swapper(group))
     done = worker.run(parts, divisions, ring, x, Pace(), options.repeats)
     print(
@@ -99,6 +105,14 @@ def _be_one_of_many(options: argparse.Namespace) -> None:
         if not difference < 1e-6:
             raise RuntimeError("the workers' result is not the whole network's")
     ring.wait_for_all()
+
+
+def _network(name: str, pictures: int) -> tuple[Sequence[Layer], np.ndarray]:
+    """Return the layers, and test pictures; for a file, random numbers of the shape it takes."""
+    if name in networks.NETWORKS:
+        return networks.NETWORKS[name](), networks.first_pictures(pictures)[0]
+    layers, shape = read_layers(name)
+    return layers, np.random.default_rng(0).normal(size=(pictures, *shape)).astype(np.float32)
 
 
 def _weight_bytes(layers: Sequence[Layer]) -> int:

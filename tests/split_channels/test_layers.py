@@ -25,12 +25,11 @@ from edge_course.split_channels.layers import (
     share,
 )
 from edge_course.split_channels.networks import (
-    FEWEST_EXCHANGES,
     NETWORKS,
     first_pictures,
     seed_cnn_layers,
 )
-from edge_course.split_channels.plan import fastest_division
+from edge_course.split_channels.plan import fastest_division, paired_division
 from edge_course.split_channels.program import Exchange, together
 from edge_course.split_channels.ring import Pace
 from tests.support.effort import effort
@@ -128,7 +127,7 @@ def test_the_trained_networks_are_the_same_in_parts(name, workers):
     x = first_pictures(effort(1, 4))[0].astype(float)
     whole = together(layers, ["whole"] * len(layers), 1, x)
     assert not whole.exchanges
-    found = together(layers, FEWEST_EXCHANGES[name], workers, x)
+    found = together(layers, paired_division(layers), workers, x)
     np.testing.assert_allclose(found.output, whole.output, rtol=0, atol=1e-12)
     assert len(found.exchanges) == {"seed_cnn": 1, "depthwise_cnn": 3}[name]
     assert (

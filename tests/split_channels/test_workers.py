@@ -20,9 +20,11 @@ from edge_course.runtimes import ort
 from edge_course.split_channels import networks, torchrun
 from edge_course.split_channels.cost import division_cost
 from edge_course.split_channels.layers import Layer
+from edge_course.split_channels.plan import paired_division
 from edge_course.split_channels.program import together
 from edge_course.split_channels.ring import Pace
 from edge_course.split_channels.workers import WorkerLostError, Workers
+from tests.support import split_checks
 from tests.support.effort import thorough
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +50,8 @@ def x() -> np.ndarray:
 
 
 def network(name: str) -> tuple:
-    return networks.NETWORKS[name](), networks.FEWEST_EXCHANGES[name]
+    layers = networks.NETWORKS[name]()
+    return layers, paired_division(layers)
 
 
 # 7 channels for 2, 3 and 4 workers: none divides evenly; 2 channels leave workers with none.
@@ -266,10 +269,12 @@ def test_bad_settings(workers, timeout, message):
 ABANDONS = """
 import os, signal, sys, time
 from edge_course.split_channels import networks, torchrun
+from edge_course.split_channels.plan import paired_division
 from edge_course.split_channels.workers import Workers
 if __name__ == "__main__":
     pool = Workers(1)
-    pool.load(networks.NETWORKS["seed_cnn"](), networks.FEWEST_EXCHANGES["seed_cnn"])
+    layers = networks.NETWORKS["seed_cnn"]()
+    pool.load(layers, paired_division(layers))
     if hasattr(os, "killpg"):
         try:  # as a notebook does in whatever cell: this process and all that it has started
             os.killpg(0, signal.SIGINT)
@@ -321,6 +326,16 @@ def test_two_launches_of_torchrun_as_on_two_machines():
     for rank, run in enumerate(runs):
         assert f"worker {rank} of 2" in run.stdout
         assert f"sent {cost.bytes[rank]:,} bytes" in run.stdout
+
+
+def test_torchrun_divides_a_network_of_ones_own(tmp_path):
+    (tmp_path / "my_model.onnx").write_bytes(split_checks.small_picture_network())
+    ours = ["-m", "edge_course.split_channels.torchrun", "--pictures", "3", "--network"]
+    arguments = [*torchrun.ON_ONE_MACHINE.split()[1:5], *ours]
+    run = run_torchrun(*arguments, str(tmp_path / "my_model.onnx"))
+    assert run.returncode == 0 and "my_model.onnx, 3 pictures" in run.stdout, run
+    run = run_torchrun(*arguments, str(tmp_path / "missing.onnx"))
+    assert run.returncode != 0 and "missing.onnx" in run.stdout + run.stderr
 
 
 def test_without_torchrun_the_command_is_named(monkeypatch, capsys):

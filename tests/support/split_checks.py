@@ -42,6 +42,21 @@ def small_network(seed: int = 0) -> bytes:
     return model.SerializeToString()
 
 
+def small_picture_network() -> bytes:
+    """Return two convolutions, a mean and a dense layer, for pictures of 3 colours."""
+    r = np.random.default_rng(0)
+    shapes = {"a": (6, 3, 3, 3), "b": (8, 6, 3, 3), "c": (8, 5)}
+    text = """<ir_version: 10, opset_import: ["": 18]> g (float[n,3,9,7] x) => (float[n,5] scores) {
+      p = Conv(x, a) q = Relu(p) s = Conv(q, b) t = Relu(s)
+      m = GlobalAveragePool(t) f = Flatten(m) scores = MatMul(f, c)
+    }"""
+    model = onnx.parser.parse_model(text)
+    for name, shape in shapes.items():
+        values = r.normal(size=shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    return model.SerializeToString()
+
+
 MODEL = small_network()
 WHOLE = ort.Runner(MODEL, level=cut.LEVEL)
 HEAD = (0, 1, 2)  # c crosses
