@@ -6,6 +6,7 @@ A pytest plugin, loaded by the settings in pyproject.toml.
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -42,6 +43,7 @@ SECONDS = {
     "tests/compression/test_scoreboard.py": 10,
     "tests/runtimes/test_litert.py": 10,
 }
+CACHES = ("MPLCONFIGDIR", "IPYTHONDIR")  # what libraries would write into the home folder
 PEAKS = pytest.StashKey[list[int]]()  # bytes, of every worker that has finished
 
 
@@ -53,6 +55,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PEAKS] = []
+    if not hasattr(config, "workerinput"):  # workers and all that they start inherit this
+        folder = tempfile.TemporaryDirectory(prefix="edge_course_tests_")
+        config.add_cleanup(folder.cleanup)
+        for name in CACHES:
+            os.environ.setdefault(name, str(Path(folder.name, name.lower())))
     if config.getoption("--thorough"):
         os.environ["EDGE_COURSE_THOROUGH"] = "1"  # all processes that are started from here see it
 

@@ -11,6 +11,7 @@ import pytest
 from nbformat import v4
 
 from tests import notebook_rules as rules
+from tests import run_plugin
 
 ROOT = rules.ROOT
 
@@ -179,6 +180,19 @@ def test_right_outputs_pass_and_are_counted(tmp_path: Path) -> None:
     code, text = run_pytest(tmp_path, [("print(1 + 1)", "2\n"), ("x = 1", "")])
     assert code == 0, text
     assert re.search(r"try.ipynb +\d+ s +\d+ MiB +1 of 1", text)
+
+
+def test_notebooks_leave_the_home_folder_empty(tmp_path: Path, monkeypatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    for name in (*run_plugin.CACHES, "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    draws = "from matplotlib import pyplot\npyplot.close(pyplot.figure())\nprint(1)"
+    code, text = run_pytest(tmp_path, [(draws, "1\n")])
+    assert code == 0, text
+    assert [str(path) for path in home.rglob("*")] == []
 
 
 def test_edited_output_fails(tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_effort_is_small_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
 
 def test_thorough_reaches_processes_that_tests_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_COURSE_THOROUGH", "")
-    config = SimpleNamespace(stash={}, getoption={"--thorough": True}.__getitem__)
+    option = {"--thorough": True}.__getitem__
+    config = SimpleNamespace(stash={}, workerinput={}, getoption=option)
     run_plugin.pytest_configure(config)
     assert effort(3, 1000) == 1000
