@@ -1,13 +1,14 @@
 """What a notebook does with your own model works with a network that is not in the notebook.
 
-The cells under "Your own model" run as a script in an empty folder. Of the two lines that are
-marked as yours, the right-hand sides are replaced by `network()` and `data()` of a module in
-tests/own_models, which has the notebook's name without its number.
+The set-up and the cells under "Your own model" run as a script in an empty folder. Of the two
+lines that are marked as yours, the right-hand sides are replaced by `network()` and `data()` of a
+module in tests/own_models, which has the notebook's name without its number.
 """
 
 import os
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import nbformat
@@ -21,7 +22,8 @@ NOTEBOOKS = [p for p in rules.NOTEBOOKS if p.name[:2] not in rules.NOT_YET | {"0
 def script(path: Path) -> str:
     """The set-up cell and the own-model cells, with the two lines changed."""
     notebook = nbformat.read(path, as_version=4)
-    setup, cells = notebook.cells[1].source, "\n".join(rules.own_model(notebook))
+    setup = takewhile(lambda cell: cell.cell_type == "code", notebook.cells[1:])
+    setup, cells = "\n".join(c.source for c in setup), "\n".join(rules.own_model(notebook))
     changed = rules.YOURS.sub(r"\g<names> = theirs.\g<what>()", cells)
     assert changed.count("theirs.") == 2
     return f"{setup}\nfrom tests.own_models import {path.stem[3:]} as theirs\n{changed}"

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from edge_course.checker import Exercise, Hint
 from edge_course.split_channels.cost import exchanges, ring_bytes, speed_up
+from edge_course.split_channels.torchrun import torchrun_arguments
 
 _WORKERS = st.integers(1, 5)
 _SECONDS = st.integers(1, 16).map(lambda i: i / 4)
@@ -29,6 +30,35 @@ EXERCISES = (
             "one layer by inputs": {"divisions": ("input",)},
             "a pair": {"divisions": ("output", "input")},
             "the wrong way round": {"divisions": ("input", "output")},
+        },
+    ),
+    Exercise(
+        torchrun_arguments,
+        {
+            "processes": st.integers(1, 4),
+            "machines": st.integers(2, 4),
+            "rank": st.integers(0, 1),
+            "address": st.sampled_from(["192.168.1.10", "10.0.0.5"]),
+        },
+        why="Every machine is told how many there are, which one it is, how many processes it "
+        "starts, and where machine 0 waits. Only the rank differs from machine to machine.",
+        hint=Hint(
+            approach="Write the command for two machines on paper, once for each. Then put the "
+            "numbers in, as texts.",
+            example='`torchrun_arguments(1, 2, 1, "10.0.0.5")` → `("--nnodes", "2", '
+            '"--node-rank", "1", "--nproc-per-node", "1", "--master-addr", "10.0.0.5", '
+            '"--master-port", "29500")`: '
+            "it begins one process, is machine 1 of 2, and looks for machine 0 at 10.0.0.5.",
+            trap="A command line is made of texts: the system refuses a number in it. "
+            "The address is that of machine 0 on every machine.",
+        ),
+        edge_cases={
+            "the first of two": {
+                "processes": 1, "machines": 2, "rank": 0, "address": "192.168.1.10",
+            },
+            "the second of two": {
+                "processes": 1, "machines": 2, "rank": 1, "address": "192.168.1.10",
+            },
         },
     ),
     Exercise(

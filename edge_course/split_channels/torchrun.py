@@ -7,7 +7,8 @@ One command on each machine, with the same course on each; ADDRESS is that of th
 
 and ``--node-rank 1`` on the second. On one machine alone, with two processes::
 
-    torchrun --nproc-per-node 2 --local-addr 127.0.0.1 -m edge_course.split_channels.torchrun
+    torchrun --standalone --local-addr 127.0.0.1 --nproc-per-node 2
+        -m edge_course.split_channels.torchrun
 
 ``--network my_model.onnx`` divides a network of your own, which lies on each machine; see
 `from_onnx.read_layers` for which ones can be divided.
@@ -34,8 +35,43 @@ from edge_course.split_channels.plan import paired_division
 from edge_course.split_channels.program import together
 from edge_course.split_channels.ring import Pace, Ring
 
-ON_ONE_MACHINE = (
-    "torchrun --nproc-per-node 2 --local-addr 127.0.0.1 -m edge_course.split_channels.torchrun"
+
+def torchrun_arguments(
+    processes: int, machines: int = 1, rank: int = 0, address: str = "127.0.0.1"
+) -> tuple[str, ...]:
+    """Return what stands between ``torchrun`` and the program, for one of the machines.
+
+    Parameters
+    ----------
+    processes : how many on each machine.
+    machines : how many; on one alone, torchrun takes a free port by itself (``--standalone``).
+    rank : this machine's number, from 0.
+    address : of machine 0, as the others reach it; with one machine, of the loopback.
+
+    Raises
+    ------
+    ValueError
+        If a number is too small, or no machine has that rank.
+
+    Source: the documentation of ``torchrun`` (torch.distributed.run).
+
+    Taught in: notebooks/15_split_by_channels.ipynb
+    """
+    if processes < 1 or not 0 <= rank < machines:
+        raise ValueError(
+            "expected at least one process, and a rank from 0 to machines − 1, "
+            f"got {processes} processes, {machines} machines, rank {rank}"
+        )
+    if machines == 1:
+        return ("--standalone", "--local-addr", address, "--nproc-per-node", str(processes))
+    return (
+        "--nnodes", str(machines), "--node-rank", str(rank), "--nproc-per-node", str(processes),
+        "--master-addr", address, "--master-port", "29500",
+    )  # fmt: skip
+
+
+ON_ONE_MACHINE = " ".join(
+    ["torchrun", *torchrun_arguments(2), "-m edge_course.split_channels.torchrun"]
 )
 
 

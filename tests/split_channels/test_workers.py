@@ -331,7 +331,7 @@ def test_two_launches_of_torchrun_as_on_two_machines():
 def test_torchrun_divides_a_network_of_ones_own(tmp_path):
     (tmp_path / "my_model.onnx").write_bytes(split_checks.small_picture_network())
     ours = ["-m", "edge_course.split_channels.torchrun", "--pictures", "3", "--network"]
-    arguments = [*torchrun.ON_ONE_MACHINE.split()[1:5], *ours]
+    arguments = [*torchrun.torchrun_arguments(2), *ours]
     run = run_torchrun(*arguments, str(tmp_path / "my_model.onnx"))
     assert run.returncode == 0 and "my_model.onnx, 3 pictures" in run.stdout, run
     run = run_torchrun(*arguments, str(tmp_path / "missing.onnx"))

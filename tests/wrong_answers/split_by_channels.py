@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from edge_course.split_channels import torchrun
+
 
 def exchanges_always(divisions):
     return tuple("sum" if d == "input" else "gather" for d in divisions)
@@ -106,11 +108,40 @@ def never_below_one(serial_seconds, divided_seconds, exchange_seconds, workers):
     return max(1.0, alone / (serial_seconds + divided_seconds / workers + exchange))
 
 
+def torchrun_without_texts(processes, machines, rank, address):
+    return ("--nnodes", machines, "--node-rank", rank, "--nproc-per-node", processes,
+            "--master-addr", address, "--master-port", "29500")  # fmt: skip
+
+
+def torchrun_all_are_the_first(processes, machines, rank, address):
+    return torchrun.torchrun_arguments(processes, machines, 0, address)
+
+
+def torchrun_processes_in_all(processes, machines, rank, address):
+    return torchrun.torchrun_arguments(processes * machines, machines, rank, address)
+
+
+def torchrun_waits_at_itself(processes, machines, rank, address):
+    return torchrun.torchrun_arguments(processes, machines, rank, "127.0.0.1")
+
+
+def torchrun_as_one_text(processes, machines, rank, address):
+    return " ".join(torchrun.torchrun_arguments(processes, machines, rank, address))
+
+
+def torchrun_forgets_the_address(processes, machines, rank, address):
+    return torchrun.torchrun_arguments(processes, machines, rank, address)[:6]
+
+
 WRONG: dict[str, list[Callable]] = {
     "exchanges": [
         exchanges_always, exchanges_the_wrong_way_round, exchanges_forgets_the_end,
         exchanges_nothing_between_outputs, exchanges_nothing_before_any_input,
         exchanges_looks_at_the_layer_before,
+    ],
+    "torchrun_arguments": [
+        torchrun_without_texts, torchrun_all_are_the_first, torchrun_processes_in_all,
+        torchrun_waits_at_itself, torchrun_as_one_text, torchrun_forgets_the_address,
     ],
     "ring_bytes": [
         bytes_of_the_whole, bytes_of_one_share, bytes_sum_like_gather, bytes_of_all_workers,
