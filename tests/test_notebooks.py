@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
+from edge_course.contributing import study_time
 from tests import notebook_rules as rules
 from tests import run_plugin
 
@@ -27,6 +28,12 @@ def test_there_are_notebooks_and_the_tables_list_them() -> None:
     for readme in ("README.md", "notebooks/README.md"):
         text = (ROOT / readme).read_text(encoding="utf-8")
         assert not [p.name for p in rules.NOTEBOOKS if p.name not in text], readme
+
+
+def test_the_syllabus_has_the_study_times() -> None:
+    text = study_time.SYLLABUS.read_text(encoding="utf-8")
+    assert text == study_time.syllabus(text, study_time.SYLLABUS.parent)
+    assert text.count(" min |") == len(rules.NOTEBOOKS)
 
 
 @pytest.mark.parametrize(

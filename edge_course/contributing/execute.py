@@ -70,6 +70,7 @@ def main(beginnings: list[str]) -> None:
         for path in paths:
             print(path.name, flush=True)
             execute(path)
+    study_time.write_syllabus()
 
 
 if __name__ == "__main__":
