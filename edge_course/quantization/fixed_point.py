@@ -49,10 +49,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 
 
 def quantize_multipliers(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the m and the shifts of real multipliers, int64 (n,) each; see `quantize_multiplier`.
-
-    Taught in: notebooks/08_integer_only_inference.ipynb
-    """
+    """Return the m and the shifts of real multipliers, int64 (n,) each: `quantize_multiplier`."""
     multipliers, shifts = np.array([quantize_multiplier(float(r)) for r in np.ravel(real)]).T
     return multipliers, shifts
 
