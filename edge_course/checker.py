@@ -142,7 +142,7 @@ def _difference(value: Any, expected: Any, tolerance: float) -> str:
     """Return in one line how a result differs from the expected one; empty if it does not."""
     if value is None:
         return "it returned None: is a return missing?"
-    if isinstance(expected, tuple):
+    if isinstance(expected, tuple | list):
         if not isinstance(value, tuple | list) or len(value) != len(expected):
             return f"expected {len(expected)} results, got {_short(value)}"
         parts = (_difference(v, e, tolerance) for v, e in zip(value, expected, strict=True))

@@ -128,6 +128,34 @@ def first_of_each_class(labels: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.concatenate([np.flatnonzero(labels == c)[:count] for c in classes]))
 
 
+def representative_dataset(images: np.ndarray) -> list[list[np.ndarray]]:
+    """Return grey pictures as LiteRT's converter asks for its examples.
+
+    Parameters
+    ----------
+    images : uint8, shape (n, height, width), values 0 to 255.
+
+    Returns
+    -------
+    list of list of np.ndarray
+        For each picture the network's inputs, which is one: float32 (1, height, width, 1), 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the dtype or the shape is another one.
+
+    Taught in: notebooks/03_keras_to_litert.ipynb
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 3:
+        raise ValueError(
+            "expected uint8 pictures of shape (n, height, width), "
+            f"got {images.dtype} {images.shape}"
+        )
+    return [[x[np.newaxis, ..., np.newaxis]] for x in images.astype(np.float32) / 255]
+
+
 def calibration_images() -> np.ndarray:
     """Return 20 training images of each class, float32 (200, 28, 28, 1), to calibrate with."""
     train = load("train")

@@ -256,6 +256,17 @@ def test_preprocess() -> None:
     assert (x.min(), x.max()) == (0, 1)
 
 
+def test_a_representative_dataset_is_a_list_of_inputs_for_each_picture() -> None:
+    images = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    examples = fashion_mnist.representative_dataset(images)
+    assert [len(inputs) for inputs in examples] == [1, 1]
+    for (x,), image in zip(examples, images, strict=True):
+        assert x.shape == (1, 2, 3, 1) and x.dtype == np.float32
+        assert np.array_equal(np.rint(255 * x[0, :, :, 0]), image)
+    with pytest.raises(ValueError, match=r"expected uint8 pictures of shape \(n, height, width\)"):
+        fashion_mnist.representative_dataset(images[0])
+
+
 @pytest.mark.parametrize(
     "images", [np.zeros((1, 28, 28)), np.zeros((28, 28), np.uint8), np.zeros((1, 28, 27), np.uint8)]
 )

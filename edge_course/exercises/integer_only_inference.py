@@ -10,6 +10,7 @@ from edge_course.checker import Exercise, Hint
 from edge_course.quantization.accumulator import folded_bias, sum_bounds
 from edge_course.quantization.fixed_point import (
     divide_by_power_of_two,
+    layer_multipliers,
     quantize_multiplier,
     rescale_once,
 )
@@ -42,6 +43,9 @@ _SUMS = arrays(
     elements=st.integers(-40, 40) | st.integers(-(2**31), 2**31 - 1),
     fill=st.nothing(),
 )
+
+# Scales as files have them: float32 numbers below 1.
+_SCALES = st.sampled_from([1 / 256, 3 / 512, 1 / 64, 0.25, 0.375, 0.5, 1.0])
 
 EXERCISES = (
     Exercise(
@@ -155,6 +159,31 @@ EXERCISES = (
             "a quarter": {"x": np.array([1]), "multiplier": 2**30, "shift": -1},
             "halves": {"x": np.array([3, 1, -1, -3]), "multiplier": 2**30, "shift": 0},
             "a large sum": {"x": np.array([2**31 - 1]), "multiplier": 2**31 - 1, "shift": 0},
+        },
+    ),
+    Exercise(
+        layer_multipliers,
+        {
+            "input_scale": _SCALES,
+            "kernel_scales": arrays(np.float32, st.integers(1, 3), elements=_SCALES),
+            "output_scale": _SCALES,
+        },
+        why="Each channel has the multiplier s_x · s_w / s_y of its own, as a whole number m from "
+        "2³⁰ on and a shift.",
+        hint=Hint(
+            approach="First the real multipliers, one for each channel. `quantize_multiplier` "
+            "makes m and shift of one of them: collect both.",
+            example="`layer_multipliers(0.5, [0.5, 1.0], 1.0)` → `([1073741824, 1073741824], [-1, "
+            "0])`: ¼ is half of a half, ½ is half of 1.",
+            trap="The sum of products counts in s_x · s_w, the output in s_y: which of them is "
+            "divided by? The answer is two arrays, not an array of pairs.",
+        ),
+        edge_cases={
+            "two channels": {
+                "input_scale": 0.5,
+                "kernel_scales": np.array([0.5, 1.0], np.float32),
+                "output_scale": 1.0,
+            },
         },
     ),
 )

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge_course.checker import Exercise, Hint
-from edge_course.fashion_mnist import first_of_each_class
+from edge_course.fashion_mnist import first_of_each_class, representative_dataset
 from edge_course.measure import agreement
 from edge_course.quantization.quant import dequantize, quantize
 
@@ -103,6 +103,23 @@ EXERCISES = (
         ),
         edge_cases={
             "one class, and not class 0": {"labels": np.array([7, 7]), "count": 1},
+        },
+    ),
+    Exercise(
+        representative_dataset,
+        {"images": arrays(np.uint8, (2, 2, 3), elements=st.sampled_from([0, 51, 255]))},
+        why="One entry for each picture: a list of the network's inputs, here one array of shape "
+        "(1, height, width, 1), prepared exactly as for training.",
+        hint=Hint(
+            approach="Prepare the pictures as for training first. Then ask what the network takes "
+            "in one run: how many inputs, and each of which shape?",
+            example="`representative_dataset([[[255, 51]]])` → `[[[[[[1.0], [0.2]]]]]]`: one "
+            "picture, its only input, in it one picture, one row, two pixels of one channel.",
+            trap="The network wants a batch axis before the picture and a channel behind it. And "
+            "it learned from float32 pixels that end at 1, not at 255.",
+        ),
+        edge_cases={
+            "one picture, one row": {"images": np.array([[[255, 0]]], np.uint8)},
         },
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge_course.quantization.accumulator import HIGHEST, LOWEST
-from edge_course.quantization.fixed_point import quantize_multiplier
+from edge_course.quantization.fixed_point import quantize_multipliers
 from edge_course.runtimes.tflite_file import Operator, Tensor
 
 
@@ -86,7 +86,7 @@ class Step(NamedTuple):
         rescale : of `fixed_point`, for the reference kernels.
         """
         if self.kernels == "reference":
-            return self.clipped(rescale(total, *_fixed_point(real)))
+            return self.clipped(rescale(total, *quantize_multipliers(real)))
         return self.clipped(np.rint(total.astype(np.float32) * real).astype(np.int64))
 
     def clipped(self, total: np.ndarray) -> np.ndarray:
@@ -110,9 +110,3 @@ def fused_activation(operator: Operator) -> str:
         return operator.name
     names = {number: name for name, number in vars(ActivationFunctionType).items()}
     return names[getattr(operator.options, "fusedActivationFunction", 0)]
-
-
-def _fixed_point(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    pairs = [quantize_multiplier(float(r)) for r in np.ravel(real)]
-    multipliers, shifts = np.array(pairs, np.int64).T
-    return multipliers, shifts

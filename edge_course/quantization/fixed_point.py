@@ -48,6 +48,41 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return multiplier, shift
 
 
+def quantize_multipliers(real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the m and the shifts of real multipliers, int64 (n,) each: `quantize_multiplier`."""
+    multipliers, shifts = np.array([quantize_multiplier(float(r)) for r in np.ravel(real)]).T
+    return multipliers, shifts
+
+
+def layer_multipliers(
+    input_scale: float, kernel_scales: np.ndarray, output_scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return by what a layer rescales the sums of its channels: s_x · s_w / s_y as m and shift.
+
+    Parameters
+    ----------
+    input_scale, output_scale : s_x and s_y, positive.
+    kernel_scales : s_w, positive, one for each channel: (channels,).
+
+    Returns
+    -------
+    tuple of np.ndarray
+        int64 m and int64 shifts, (channels,) each; see `quantize_multiplier`.
+
+    Raises
+    ------
+    ValueError
+        If a scale is not positive and finite.
+
+    Taught in: notebooks/08_integer_only_inference.ipynb
+    """
+    # The scales of a file are float32; their product is taken in double precision.
+    s_x, s_w, s_y = (np.asarray(s, np.float64) for s in (input_scale, kernel_scales, output_scale))
+    if not all(np.all((s > 0) & (s < math.inf)) for s in (s_x, s_w, s_y)):
+        raise ValueError("expected positive, finite scales")
+    return quantize_multipliers(s_x * s_w / s_y)
+
+
 def high_multiply(x: np.ndarray, multiplier: np.ndarray) -> np.ndarray:
     """Return x · m / 2³¹ rounded to a whole number, halves up.
 

@@ -236,9 +236,7 @@ def _tensor(index: int, tensor: Any, buffers: list, file_name: str) -> Tensor:
     unread = {
         f"is of the type {kind}": kind not in (*NUMPY_TYPES, "int4"),
         "is stored sparsely": tensor.sparsity is not None,
-        "lies behind the FlatBuffer or in another file": bool(
-            buffer.offset or tensor.externalBuffer
-        ),
+        "lies in another file": bool(tensor.externalBuffer),
         "has scales of blocks": codes is not None and codes.details is not None,
     }
     for what in (what for what, holds in unread.items() if holds):

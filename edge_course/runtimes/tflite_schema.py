@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 IDENTIFIER = b"TFL3"  # bytes 4 to 8 of every TFLite file (schema.fbs: file_identifier)
 
 
@@ -16,11 +18,16 @@ def to_schema(content: bytes) -> Any:
 
     The module takes every number on trust: let the runtime load the file before.
     Data of length 0 becomes no data: some writers store so what is computed when the network runs.
+    Data that lies behind the FlatBuffer, where LiteRT's own quantizer puts it, comes inside.
     """
     from ai_edge_litert import schema_py_generated as schema
 
     file = schema.ModelT.InitFromPackedBuf(content, 0)
     for buffer in file.buffers:
+        if buffer.offset > 1:  # counted from the start of the file (schema.fbs: Buffer)
+            end = buffer.offset + buffer.size
+            buffer.data = np.frombuffer(content, np.uint8)[buffer.offset : end]
+            buffer.offset = buffer.size = 0
         if buffer.data is not None and not len(buffer.data):
             buffer.data = None
     return file

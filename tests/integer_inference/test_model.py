@@ -442,3 +442,19 @@ def test_a_file_with_all_outputs_computes_the_same() -> None:
     assert np.array_equal(every[tflite_file.read_tflite(file).outputs[0].index], expected)
     with pytest.raises(ModelError, match="not a TFLite model"):
         tflite_file.with_all_outputs(b"no model")
+
+
+@pytest.mark.parametrize("name", ["seed_cnn_float32.tflite", "depthwise_cnn_float32.tflite"])
+def test_files_of_litert_s_own_quantizer_are_computed_to_the_same_bytes(name: str) -> None:
+    from ai_edge_quantizer import quantizer, recipe
+
+    maker = quantizer.Quantizer(data.read(name))
+    maker.load_quantization_recipe(recipe.static_wi8_ai8())
+    signature = litert.interpreter(data.read(name)).get_signature_list()["serving_default"]
+    examples = [{signature["inputs"][0]: x[np.newaxis]} for x in fashion_mnist.calibration_images()]
+    ranges = maker.calibrate({"serving_default": examples[::10]}, num_threads=1)
+    file = bytes(maker.quantize(ranges, enable_progress_report=False).quantized_model)
+    codes = litert.Runner(file, require_int8=True).encode(pictures(50))
+    for kernels in KERNELS:
+        (expected,) = litert.outputs(file, codes, kernels=kernels).values()
+        assert np.array_equal(IntegerModel.from_file(file).run(codes, kernels), expected)

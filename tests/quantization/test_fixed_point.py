@@ -94,3 +94,23 @@ def test_all_are_whole_numbers_for_arrays() -> None:
     for rescale in (fixed_point.rescale_once, fixed_point.rescale_twice):
         assert rescale(x, multiplier, shift).dtype == np.int64
         assert rescale(x, multiplier, shift).shape == (5, 2)
+
+
+@given(
+    st.floats(2**-10, 1, width=32),
+    st.lists(st.floats(2**-10, 1, width=32), min_size=1, max_size=4),
+    st.floats(2**-10, 1, width=32),
+)
+def test_every_channel_of_a_layer_has_its_multiplier(s_x, s_w, s_y) -> None:
+    m, shift = fixed_point.layer_multipliers(s_x, np.float32(s_w), s_y)
+    assert m.dtype == shift.dtype == np.int64 and m.shape == shift.shape == (len(s_w),)
+    for i, scale in enumerate(s_w):
+        exact = Fraction(s_x) * Fraction(scale) / Fraction(s_y)
+        found = Fraction(int(m[i])) * Fraction(2) ** int(shift[i] - 31)
+        assert abs(found / exact - 1) < Fraction(1, 2**30)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.inf, math.nan])
+def test_scales_of_a_layer_are_positive_numbers(bad) -> None:
+    with pytest.raises(ValueError, match="positive, finite scales"):
+        fixed_point.layer_multipliers(bad, np.ones(2, np.float32), 1.0)

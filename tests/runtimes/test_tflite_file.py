@@ -113,3 +113,33 @@ def test_tensors_in_a_form_that_is_not_read_are_named() -> None:
     ):
         with pytest.raises(ModelError, match=message):
             tflite_file.read_tflite(tflite_networks.changed(FILE, change))
+
+
+def test_weights_behind_the_flatbuffer_are_read_and_come_inside() -> None:
+    """As LiteRT's own quantizer writes them: the runtime runs both forms, with one result."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph, weights = tflite_file.read_tflite(FILE), []
+
+    def take_out(file) -> None:
+        for buffer in file.buffers:
+            if buffer.data is not None and len(buffer.data) > 200:
+                weights.append(np.asarray(buffer.data, np.uint8).tobytes())
+                buffer.data, buffer.offset, buffer.size = None, 2, 2  # not 0: so they are written
+
+    short = tflite_networks.changed(FILE, take_out)
+    content = bytearray(short + bytes(-len(short) % 16))
+    buffers = schema.Model.GetRootAs(content, 0)
+    taken = [b for i in range(buffers.BuffersLength()) if (b := buffers.Buffers(i)).Offset() > 1]
+    for buffer, held in zip(taken, weights, strict=True):
+        for slot, number in ((6, len(content)), (8, len(held))):  # offset and size, as in fbs
+            at = buffer._tab.Pos + buffer._tab.Offset(slot)
+            content[at : at + 8] = number.to_bytes(8, "little")
+        content += held + bytes(-len(held) % 16)
+    behind = bytes(content)
+    x = np.zeros((1, *graph.inputs[0].shape[1:]), graph.inputs[0].dtype)
+    same = [next(iter(litert.outputs(file, x).values())) for file in (FILE, behind)]
+    assert weights and np.array_equal(*same)
+    for before, after in zip(graph.tensors, tflite_file.read_tflite(behind).tensors, strict=True):
+        assert str(before) == str(after)
+        assert before.values is None or np.array_equal(before.values, after.values)

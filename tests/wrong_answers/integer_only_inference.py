@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from edge_course.quantization.fixed_point import quantize_multiplier
+
 # sum_bounds
 
 
@@ -214,6 +216,42 @@ def in_real_numbers(x, multiplier, shift):
     return np.rint(x * (multiplier / 2**31) * 2.0**shift).astype(np.int64)
 
 
+# layer_multipliers
+
+
+def _pairs(real):
+    return [quantize_multiplier(float(r)) for r in np.atleast_1d(real)]
+
+
+def divides_by_the_input_scale(input_scale, kernel_scales, output_scale):
+    m, shift = np.array(_pairs(output_scale * kernel_scales / input_scale)).T
+    return m, shift
+
+
+def forgets_the_output_scale(input_scale, kernel_scales, output_scale):
+    m, shift = np.array(_pairs(input_scale * kernel_scales)).T
+    return m, shift
+
+
+def one_multiplier_for_all_channels(input_scale, kernel_scales, output_scale):
+    m, shift = np.array(_pairs(input_scale * kernel_scales.max() / output_scale)).T
+    return m, shift
+
+
+def pairs_instead_of_two_arrays(input_scale, kernel_scales, output_scale):
+    return np.array(_pairs(input_scale * kernel_scales / output_scale))
+
+
+def shifts_first(input_scale, kernel_scales, output_scale):
+    m, shift = np.array(_pairs(input_scale * kernel_scales / output_scale)).T
+    return shift, m
+
+
+def the_real_multipliers(input_scale, kernel_scales, output_scale):
+    real = input_scale * kernel_scales / output_scale
+    return real, np.zeros(len(real), np.int64)
+
+
 WRONG = {
     "sum_bounds": [
         forgets_the_bias, forgets_the_zero_point_of_the_input, tries_two_inputs_only,
@@ -237,5 +275,9 @@ WRONG = {
     "rescale_once": [
         rounds_twice, rounds_down, shifts_the_sum_first, shifts_the_other_way,
         adds_half_of_thirty_one_bits, rounds_halves_away, multiplies_in_int32, in_real_numbers,
+    ],
+    "layer_multipliers": [
+        divides_by_the_input_scale, forgets_the_output_scale, one_multiplier_for_all_channels,
+        pairs_instead_of_two_arrays, shifts_first, the_real_multipliers,
     ],
 }  # fmt: skip

@@ -145,6 +145,41 @@ def one_of_each(labels, count):
     return np.sort(np.unique(labels, return_index=True)[1])
 
 
+# representative_dataset
+
+
+def _prepared(images):
+    return images[..., np.newaxis].astype(np.float32) / 255
+
+
+def leaves_the_pixels_as_they_are(images):
+    return [[x[np.newaxis]] for x in images[..., np.newaxis].astype(np.float32)]
+
+
+def forgets_the_batch_axis(images):
+    return [[x] for x in _prepared(images)]
+
+
+def forgets_the_channel(images):
+    return [[x[np.newaxis]] for x in images.astype(np.float32) / 255]
+
+
+def all_in_one_batch(images):
+    return [[_prepared(images)]]
+
+
+def forgets_the_list_of_inputs(images):
+    return [x[np.newaxis] for x in _prepared(images)]
+
+
+def stays_in_double_precision(images):
+    return [[x[np.newaxis]] for x in images[..., np.newaxis] / 255]
+
+
+def only_the_first_picture(images):
+    return [[_prepared(images)[:1]]]
+
+
 WRONG = {
     "quantize": [
         cuts_instead_of_rounding, always_rounds_down, forgets_the_zero_point,
@@ -163,5 +198,10 @@ WRONG = {
     "first_of_each_class": [
         takes_the_first_examples_of_all, stays_in_the_order_of_classes, takes_the_last,
         returns_the_labels, leaves_out_the_last_class, returns_a_mask, one_of_each,
+    ],
+    "representative_dataset": [
+        leaves_the_pixels_as_they_are, forgets_the_batch_axis, forgets_the_channel,
+        all_in_one_batch, forgets_the_list_of_inputs, stays_in_double_precision,
+        only_the_first_picture,
     ],
 }  # fmt: skip
