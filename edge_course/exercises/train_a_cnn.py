@@ -35,10 +35,10 @@ EXERCISES = (
         why="Of 2, 4 and 8 filters, the most for which model.count_params() and the largest sum of "
         "a layer's input and output both keep their budgets.",
         hint=Hint(
-            approach="Build the network with 2 filters first and ask it: `model.count_params()`, "
-            "and for every `layer` of `model.layers` the numbers in `layer.input.shape` and in "
-            "`layer.output.shape`. Then try the next width.",
-            example="`widest_network((4, 4, 1), 2, 100, 100)` → `(8, 98, 80)`: 8 kernels of 9 with "
+            approach="Build the network with 2 filters first. Ask it for its parameters, and "
+            "each of its layers for the shapes of its input and of its output. Then try the next "
+            "width.",
+            example="`widest_network((4, 4, 1), 2, 100, 100)` → `(8, 98, 48)`: 8 kernels of 9 with "
             "a bias each are 80 parameters, the dense layer has 8 · 2 + 2; the convolution reads "
             "16 numbers and writes 2 · 2 · 8, and the pool reads those 32 and writes 8; so no "
             "layer holds more than 48.",

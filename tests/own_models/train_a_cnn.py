@@ -11,7 +11,7 @@ def network() -> keras.Model:
     x = keras.layers.DepthwiseConv2D(3, padding="same")(x)
     x = keras.layers.Activation("hard_silu")(keras.layers.BatchNormalization()(x))
     x = keras.layers.Add()([short, keras.layers.Conv2D(8, 1)(x)])
-    x = keras.layers.Flatten()(keras.layers.AveragePooling2D()(x))
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(x))
     return keras.Model(given, keras.layers.Dense(5)(x))
 
 
