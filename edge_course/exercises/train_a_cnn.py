@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 
 from edge_course.checker import Exercise, Hint
 from edge_course.measure import conv_macs
+from edge_course.networks.keras_models import widest_network
 from edge_course.networks.nn import conv2d, half_squared_error_gradient, softmax
 
 _SMALL = st.integers(-3, 3).map(float)
@@ -23,6 +24,42 @@ _CONVOLUTION = st.shared(st.tuples(*[st.integers(1, 2)] * 5), key="convolution")
 _GROUPS = st.shared(st.integers(1, 3), key="groups")
 
 EXERCISES = (
+    Exercise(
+        widest_network,
+        {
+            "shape": st.tuples(st.integers(4, 12), st.integers(4, 12), st.sampled_from([1, 3])),
+            "classes": st.integers(2, 10),
+            "parameters": st.integers(50, 3000),
+            "memory": st.integers(100, 1000),
+        },
+        why="Of 2, 4 and 8 filters, the most for which model.count_params() and the largest sum of "
+        "a layer's input and output both keep their budgets.",
+        hint=Hint(
+            approach="Build the network with 2 filters first. Ask it for its parameters, and "
+            "each of its layers for the shapes of its input and of its output. Then try the next "
+            "width.",
+            example="`widest_network((4, 4, 1), 2, 100, 100)` → `(8, 98, 48)`: 8 kernels of 9 with "
+            "a bias each are 80 parameters, the dense layer has 8 · 2 + 2; the convolution reads "
+            "16 numbers and writes 2 · 2 · 8, and the pool reads those 32 and writes 8; so no "
+            "layer holds more than 48.",
+            trap="The first number of a Keras shape is None, for the batch. Input and output are "
+            "there at the same time. And exactly at the budget is still allowed.",
+        ),
+        edge_cases={
+            "parameters decide": {
+                "shape": (6, 6, 3), "classes": 3, "parameters": 199, "memory": 1000,
+            },
+            "memory decides": {
+                "shape": (8, 8, 1), "classes": 2, "parameters": 3000, "memory": 200,
+            },
+            "exactly at both budgets": {
+                "shape": (6, 6, 1), "classes": 2, "parameters": 74, "memory": 100,
+            },
+            "nothing fits": {
+                "shape": (12, 12, 3), "classes": 4, "parameters": 50, "memory": 100,
+            },
+        },
+    ),
     Exercise(
         conv2d,
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -76,16 +77,23 @@ def trained_seed_cnn() -> keras.Model:
 
 
 class LayerCost(NamedTuple):
-    """What one layer costs for one image."""
+    """What one layer costs for one image.
+
+    Attributes
+    ----------
+    memory : how many numbers its input and its output hold together: bytes, if they are int8.
+        The largest of a network that is a plain row of layers is its peak activation memory.
+    """
 
     name: str
     output_shape: tuple[int, ...]
     parameters: int
     macs: int
+    memory: int
 
 
 def layer_costs(model: keras.Model) -> list[LayerCost]:
-    """Return name, output shape, parameters and multiply-accumulates of every layer.
+    """Return name, output shape, parameters, MACs and activation memory of every layer.
 
     Raises
     ------
@@ -107,5 +115,48 @@ def layer_costs(model: keras.Model) -> list[LayerCost]:
             raise ValueError(f"cannot count the layer {layer.name} ({type(layer).__name__})")
         else:
             macs = 0
-        costs.append(LayerCost(layer.name, shape, layer.count_params(), macs))
+        tensors = keras.tree.flatten([layer.input, layer.output])
+        memory = sum(prod(tensor.shape[1:]) for tensor in tensors)
+        costs.append(LayerCost(layer.name, shape, layer.count_params(), macs, memory))
     return costs
+
+
+def widest_network(
+    shape: tuple[int, int, int], classes: int, parameters: int, memory: int
+) -> tuple[int, int, int]:
+    """Build Conv 3×3 – max-pool – Dense with 2, 4 or 8 filters; tell which is the widest allowed.
+
+    Parameters
+    ----------
+    shape : (height, width, channels) of the picture.
+    classes : how many scores the network gives.
+    parameters : it may have so many at most.
+    memory : the input and output of each layer may hold so many numbers at most, together.
+
+    Returns
+    -------
+    tuple of int
+        Its filters, its parameters, and the numbers of the layer that holds most; three zeros if
+        no width keeps both budgets.
+
+    Taught in: notebooks/02_train_a_cnn.ipynb
+    """
+    import keras
+    from keras import layers
+
+    widest = (0, 0, 0)
+    for filters in (2, 4, 8):
+        model = keras.Sequential(
+            [
+                keras.Input(shape),
+                layers.Conv2D(filters, 3, activation="relu"),
+                layers.MaxPooling2D(2),
+                layers.Flatten(),
+                layers.Dense(classes),
+            ]
+        )
+        most = max(cost.memory for cost in layer_costs(model))
+        if model.count_params() > parameters or most > memory:
+            break  # more filters cost more of both
+        widest = (filters, model.count_params(), most)
+    return widest

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from edge_course import fashion_mnist
+from edge_course import data, fashion_mnist
+from edge_course.cost_models import activation_memory
 from edge_course.networks import keras_models
+from edge_course.runtimes import tflite_file
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +66,26 @@ def test_layer_that_cannot_be_counted() -> None:
     model = keras.Sequential([keras.Input((4, 4)), keras.layers.LSTM(3)])
     with pytest.raises(ValueError, match="cannot count the layer lstm"):
         keras_models.layer_costs(model)
+
+
+def test_memory_of_the_fullest_layer_is_the_peak_of_the_int8_file(trained) -> None:
+    """TFLite's tensors, counted from the file, where every number is a byte."""
+    operators = tflite_file.read_tflite(data.read("seed_cnn_int8.tflite")).operators
+    most = max(cost.memory for cost in keras_models.layer_costs(trained))
+    assert most == activation_memory.peak_activation_bytes(operators) == 27_040
+
+
+def test_memory_of_a_sum_counts_both_inputs() -> None:
+    import keras
+
+    given = keras.Input((4, 4, 2))
+    model = keras.Model(given, keras.layers.Add()([given, keras.layers.ReLU()(given)]))
+    assert keras_models.layer_costs(model)[-1].memory == 3 * 32
+
+
+def test_widest_network_keeps_both_budgets_exactly() -> None:
+    # By hand: 4 kernels of 9 with a bias and 16 · 2 + 2; 36 numbers in, 4 · 4 · 4 out.
+    assert keras_models.widest_network((6, 6, 1), 2, 74, 100) == (4, 74, 100)
+    assert keras_models.widest_network((6, 6, 1), 2, 73, 100) == (2, 38, 68)
+    assert keras_models.widest_network((6, 6, 1), 2, 74, 99) == (2, 38, 68)
+    assert keras_models.widest_network((6, 6, 1), 2, 37, 999) == (0, 0, 0)

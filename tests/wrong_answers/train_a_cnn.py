@@ -161,7 +161,74 @@ def returns_the_logarithm(logits):
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
+def _widest(shape, classes, parameters, memory, counts=None, peak=None, fits=None):
+    """A right answer without Keras, which the mistakes below bend."""
+    height, width, channels = shape
+    fits = fits or (lambda count, most: count <= parameters and most <= memory)
+    widest = (0, 0, 0)
+    for filters in (2, 4, 8):
+        maps, small = (height - 2) * (width - 2), ((height - 2) // 2) * ((width - 2) // 2)
+        read, conv, pool = height * width * channels, filters * maps, filters * small
+        count = filters * (9 * channels + 1) + (pool + 1) * classes
+        steps = [(read, conv), (conv, pool), (pool, pool), (pool, classes)]
+        count = counts(count, filters, classes) if counts else count
+        most = peak(steps) if peak else max(i + o for i, o in steps)
+        if fits(count, most):
+            widest = (filters, count, most)
+    return widest
+
+
+def ignores_the_memory(shape, classes, parameters, memory):
+    return _widest(shape, classes, parameters, memory, fits=lambda count, _: count <= parameters)
+
+
+def ignores_the_parameters(shape, classes, parameters, memory):
+    return _widest(shape, classes, parameters, memory, fits=lambda _, most: most <= memory)
+
+
+def counts_the_output_only(shape, classes, parameters, memory):
+    return _widest(shape, classes, parameters, memory, peak=lambda s: max(o for _, o in s))
+
+
+def adds_up_all_layers(shape, classes, parameters, memory):
+    return _widest(shape, classes, parameters, memory, peak=lambda s: sum(o for _, o in s))
+
+
+def forgets_the_picture(shape, classes, parameters, memory):
+    return _widest(shape, classes, parameters, memory, peak=lambda s: max(map(sum, s[1:])))
+
+
+def counts_four_bytes(shape, classes, parameters, memory):
+    return _widest(shape, classes, parameters, memory, peak=lambda s: 4 * max(map(sum, s)))
+
+
+def counts_no_biases(shape, classes, parameters, memory):
+    counts = lambda count, filters, classes: count - filters - classes  # noqa: E731
+    return _widest(shape, classes, parameters, memory, counts=counts)
+
+
+def refuses_what_is_exactly_at_the_budget(shape, classes, parameters, memory):
+    fits = lambda count, most: count < parameters and most < memory  # noqa: E731
+    return _widest(shape, classes, parameters, memory, fits=fits)
+
+
+def takes_the_narrowest(shape, classes, parameters, memory):
+    width, count, most = _widest(shape, classes, parameters, memory)
+    return (2, count, most) if width else (0, 0, 0)
+
+
 WRONG: dict[str, list[Callable]] = {
+    "widest_network": [
+        ignores_the_memory,
+        ignores_the_parameters,
+        counts_the_output_only,
+        adds_up_all_layers,
+        forgets_the_picture,
+        counts_four_bytes,
+        counts_no_biases,
+        refuses_what_is_exactly_at_the_budget,
+        takes_the_narrowest,
+    ],
     "conv2d": [
         turns_the_kernel_round,
         forgets_the_bias,
