@@ -96,6 +96,7 @@ def test_one_channel_in_each_group_is_still_a_network(call) -> None:
         ("shape", r"does not take float32 inputs \(1, 3, 28, 28\)"),
         ("network", "expected a PyTorch model"),
         ("group", "no group 'scores' that can be cut"),
+        ("no shape", "give the shape of one input"),
     ],
 )
 def test_what_cannot_be_counted_is_refused(call, kind: str, expected: str) -> None:
