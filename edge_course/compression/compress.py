@@ -69,7 +69,7 @@ def compress(
     ----------
     student : as `students.student` builds it; it is trained in place, as long as it is whole.
     teacher : a trained network, in evaluation mode; None to train with the labels only.
-    images : float32 (n, 28, 28, 1) from 0 to 1, at least one.
+    images : float32 (n, height, width, channels) from 0 to 1, at least one.
     labels : integer classes (n,).
     call : calls a function in a process for TensorFlow, see `process.another`.
     epochs : of the student in real numbers.
@@ -86,7 +86,9 @@ def compress(
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """
-    network.QuantizedNetwork(student)  # refuses other networks before time is spent
+    torch_training.as_tensor(images, student)  # refuses other pictures
+    shape = images.shape[3], *images.shape[1:3]  # (channels, height, width)
+    network.QuantizedNetwork(student, shape=shape)  # refuses other networks before time is spent
     if min(epochs, fine_epochs) < 1:
         raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
     if not 0 < keep <= 1:
@@ -102,11 +104,13 @@ def compress(
             student, images, labels, epochs=epochs // 2, rate=TAUGHT_RATE, **settings
         )
         importances = choice.group_importance(student, IMPORTANCE, images, labels)
-        student = cut.cut_channels(student, choice.keep_share(importances, keep))
+        student = cut.cut_channels(student, choice.keep_share(importances, keep), shape=shape)
         epochs -= epochs // 2
     torch_training.fit(student, images, labels, epochs=epochs, rate=TAUGHT_RATE, **settings)
-    quantized = network.QuantizedNetwork(student).calibrate(images[:CALIBRATION])
-    template = call(in_tensorflow.litert_file, ort.export(student), "int8", images[:CALIBRATION])
+    quantized = network.QuantizedNetwork(student, shape=shape).calibrate(images[:CALIBRATION])
+    template = call(
+        in_tensorflow.litert_file, ort.export(student, shape), "int8", images[:CALIBRATION]
+    )
     rounded = export.export_litert(quantized, template)
     torch_training.fit(quantized, images, labels, epochs=fine_epochs, rate=FINE_RATE, **settings)
     fine_tuned = export.export_litert(quantized, template)

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge_course.checker import Exercise, Hint
-from edge_course.pruning.masks import gradual_sparsity, magnitude_mask, n_of_m_mask
+from edge_course.pruning.masks import (
+    gradual_sparsity,
+    magnitude_mask,
+    n_of_m_mask,
+    within_budget,
+)
 from edge_course.pruning.sparse_file import gap_codes
 
 _SMALL = st.integers(1, 6)
@@ -17,6 +22,25 @@ _WEIGHTS = arrays(
     st.one_of(_SMALL.map(lambda n: (n,)), st.tuples(_SMALL, _SMALL)),
     elements=st.integers(-6, 6).map(lambda i: i / 4),
     fill=st.nothing(),
+)
+_INPUTS, _HIDDEN, _OUTPUTS = 2, 3, 2
+_ALL = _INPUTS * _HIDDEN + _HIDDEN * _OUTPUTS
+
+
+def _layers(signed: st.SearchStrategy) -> tuple[st.SearchStrategy, st.SearchStrategy]:
+    """The weights of two layers, drawn together: all magnitudes differ, so none is a tie."""
+    numbers = st.shared(signed, key="two layers").map(lambda n: np.array(n, np.float32) / 4)
+    split = _INPUTS * _HIDDEN
+    return (
+        numbers.map(lambda n: n[:split].reshape(_HIDDEN, _INPUTS)),
+        numbers.map(lambda n: n[split:].reshape(_OUTPUTS, _HIDDEN)),
+    )
+
+
+_FIRST, _SECOND = _layers(
+    st.tuples(
+        st.permutations(range(1, _ALL + 1)), st.lists(st.booleans(), min_size=_ALL, max_size=_ALL)
+    ).map(lambda drawn: [-n if minus else n for n, minus in zip(*drawn, strict=True)])
 )
 _GAPS = st.lists(st.integers(0, 9), max_size=4)
 
@@ -47,6 +71,33 @@ EXERCISES = (
                 "sparsity": 0.25,
             },
             "all are to go": {"weights": np.array([2.0, 3.0], np.float32), "sparsity": 1.0},
+        },
+    ),
+    Exercise(
+        within_budget,
+        {"first": _FIRST, "second": _SECOND, "budget": st.integers(1, _ALL + 3)},
+        why="The largest weights of both layers together stay, budget of them, and what is stored "
+        "are the two weights themselves: no mask, no original, no bias.",
+        hint=Hint(
+            approach="Put the weights into `layer.weight.data`. `global_unstructured` takes a list "
+            "of (layer, name) and the number to remove; `remove` then does for each layer what it "
+            "says of itself.",
+            example="`within_budget([[1.0, -4.0]], [[3.0], [2.0]], 2)` → `([[0.0, -4.0]], [[3.0], "
+            "[0.0]])`: of four weights the largest two stay, wherever they are.",
+            trap="`amount` is what goes, not what stays, and it cannot be negative. Before "
+            "`remove`, the state holds originals and masks: twice as many numbers as before.",
+        ),
+        edge_cases={
+            "all of one layer goes": {
+                "first": np.array([[1, 2], [-3, 4]], np.float32),
+                "second": np.array([[-9, 8]], np.float32),
+                "budget": 2,
+            },
+            "the budget is larger than the network": {
+                "first": np.array([[1, 2]], np.float32),
+                "second": np.array([[3]], np.float32),
+                "budget": 5,
+            },
         },
     ),
     Exercise(

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from edge_course.checker import Exercise, Hint
 from edge_course.structured_pruning.arithmetic import (
     cut_pair,
+    emptied,
     flattened_columns,
     removal_order,
     tied,
@@ -23,6 +24,12 @@ def _some(channels: int) -> st.SearchStrategy:
     """Some of the channels, at least one, in any order."""
     kept = st.lists(st.integers(0, channels - 1), min_size=1, unique=True)
     return kept.map(lambda k: np.array(k, np.int64))
+
+
+def _filters(order: list[int]) -> np.ndarray:
+    """Three filters of two inputs and one weight each, (3, 2, 1, 1): no two norms are equal."""
+    signs = np.array([1, -1, 1, -1, 1, -1])
+    return (2.0 ** np.array(order) * signs).astype(np.float32).reshape(3, 2, 1, 1)
 
 
 def _vector(elements: st.SearchStrategy, dtype: type) -> st.SearchStrategy:
@@ -60,6 +67,38 @@ EXERCISES = (
                 "bias": np.array([1, 2, 3], np.float32),
                 "next_weight": np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1),
                 "kept": np.array([2, 0]),
+            },
+        },
+    ),
+    Exercise(
+        emptied,
+        {
+            "weight": st.permutations(range(6)).map(_filters),
+            "bias": st.permutations([-2.0, 1.0, 3.0]).map(lambda b: np.array(b, np.float32)),
+            "count": st.integers(1, 2),
+        },
+        why="The filters of the smallest L2 norm are 0, and so are their biases: PyTorch's tool "
+        "was told of the weight only, and a bias alone makes a channel a constant.",
+        hint=Hint(
+            approach="Which axis are the filters, and which norm is asked for? After `remove`, the "
+            "layer's weight has rows of zeros: find them, and think of what else they add.",
+            example="`emptied([[[[3.0]]], [[[-4.0]]]], [1.0, 2.0], 1)` → `([[[[0.0]]], "
+            "[[[-4.0]]]], [0.0, 2.0])`: the filter of norm 3 goes, with its bias.",
+            trap="`amount=1` is one filter and `amount=1.0` all of them. `dim=1` empties inputs. "
+            "The two norms, L1 and L2, can disagree on who is smallest.",
+        ),
+        edge_cases={
+            "the norms disagree": {
+                "weight": np.array(
+                    [[[[3, 3], [3, 3]]], [[[0, 0], [0, 8]]], [[[9, 9], [9, 9]]]], np.float32
+                ),
+                "bias": np.array([1, 2, 3], np.float32),
+                "count": 1,
+            },
+            "two inputs": {
+                "weight": np.array([[[[5.0]], [[1.0]]], [[[2.0]], [[1.0]]]], np.float32),
+                "bias": np.array([1, 2], np.float32),
+                "count": 1,
             },
         },
     ),

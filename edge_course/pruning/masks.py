@@ -111,6 +111,37 @@ def global_masks(scores: Scores, sparsity: float) -> dict[str, np.ndarray]:
     }
 
 
+def within_budget(
+    first: np.ndarray, second: np.ndarray, budget: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of two layers, of which together only the largest are left, by magnitude.
+
+    Parameters
+    ----------
+    first, second : real numbers, any shapes, finite.
+    budget : how many weights stay in both together, at least 0; all, if there are not more.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        Copies of both, with 0 for each weight that is removed.
+
+    Raises
+    ------
+    ValueError
+        If there are no weights, NaN or infinity, or the budget is negative.
+
+    Taught in: notebooks/10_pruning_weights_and_activations.ipynb
+    """
+    if budget < 0:
+        raise ValueError(f"expected a budget of at least 0 weights, got {budget}")
+    weights = {"first": np.asarray(first), "second": np.asarray(second)}
+    count = sum(w.size for w in weights.values())
+    share = 1 - min(budget, count) / count if count else 0
+    kept = global_masks({name: np.abs(w) for name, w in weights.items()}, share)
+    return tuple(np.where(kept[name], w, w.dtype.type(0)) for name, w in weights.items())
+
+
 def n_of_m_mask(scores: np.ndarray, n: int = 2, m: int = 4) -> np.ndarray:
     """Return the mask that keeps, of every m neighbours in a row, the n of the highest score.
 

@@ -117,7 +117,7 @@ def make_compressed_cut() -> dict[str, bytes]:
     import torch
 
     from edge_course.compression import compress
-    from edge_course.networks import students, torch_training
+    from edge_course.networks import students, torch_models, torch_training
     from edge_course.structured_pruning import choice, cut
 
     images, labels, unseen, teacher = _set_up()
@@ -132,7 +132,8 @@ def make_compressed_cut() -> dict[str, bytes]:
         rows["wide"].append(torch_training.scores(wide, unseen).argmax(axis=1))
         for name, kind in {"cut": compress.IMPORTANCE, "random_cut": "random"}.items():
             importances = choice.group_importance(wide, kind, images, labels, seed=seed)
-            student = cut.cut_channels(wide, choice.keep_share(importances, 0.5))
+            kept = choice.keep_share(importances, 0.5)
+            student = cut.cut_channels(wide, kept, shape=torch_models.INPUT_SHAPE)
             torch.manual_seed(seed)  # both see the same pictures in the same order
             torch_training.fit(student, images, labels, loss=loss, **settings)
             rows[name].append(torch_training.scores(student, unseen).argmax(axis=1))

@@ -48,6 +48,38 @@ def cut_pair(
     return weight[kept], bias[kept], next_weight[:, kept]
 
 
+def emptied(weight: np.ndarray, bias: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a convolution whose filters of the smallest L2 norm give 0 everywhere.
+
+    Parameters
+    ----------
+    weight : real numbers (filters, inputs, height, width).
+    bias : shape (filters,).
+    count : how many filters to empty, from 0 to all.
+
+    Returns
+    -------
+    weight, bias : copies with 0 in all that belongs to an emptied filter.
+
+    Raises
+    ------
+    ValueError
+        If weight and bias do not fit, or there are not so many filters.
+
+    Taught in: notebooks/11_structured_pruning.ipynb
+    """
+    weight, bias = np.array(weight), np.array(bias)
+    if weight.ndim != 4 or bias.shape != weight.shape[:1] or not 0 <= count <= len(weight):
+        raise ValueError(
+            "expected a weight (filters, inputs, height, width), a bias (filters,) and a count of "
+            f"its filters, got {weight.shape}, {bias.shape} and {count}"
+        )
+    norms = np.sqrt((weight.reshape(len(weight), -1) ** 2).sum(axis=1))
+    smallest = np.argsort(norms, kind="stable")[:count]
+    weight[smallest], bias[smallest] = 0, 0
+    return weight, bias
+
+
 def flattened_columns(kept: np.ndarray, places: int) -> np.ndarray:
     """Return the columns of a dense layer that belong to some channels of what was flattened.
 

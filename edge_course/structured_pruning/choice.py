@@ -9,7 +9,6 @@ from math import ceil
 import numpy as np
 from torch import nn
 
-from edge_course.networks.torch_models import INPUT_SHAPE
 from edge_course.pruning import importance
 from edge_course.structured_pruning import cut, groups
 from edge_course.structured_pruning.arithmetic import removal_order
@@ -41,7 +40,7 @@ def group_importance(
     labels : integer classes (n,); needed for "taylor".
     seed : of "random".
     shape : of one input, (channels, height, width) or (features,); if left out that of the
-        images, or (1, 28, 28) if there are none.
+        images; needed where there are none.
 
     Returns
     -------
@@ -51,7 +50,8 @@ def group_importance(
     Raises
     ------
     ValueError
-        If the network is not understood, the images are of another shape, or what
+        If the network is not understood, the images are of another shape or left out with the
+        shape, or what
         `importance.of_channels` refuses.
 
     Taught in: notebooks/11_structured_pruning.ipynb
@@ -74,7 +74,12 @@ def group_importance(
 def _input_shape(images: np.ndarray | None, shape: tuple[int, ...] | None) -> tuple[int, ...]:
     """Return the shape of one input, as it is given or as the images have it."""
     if np.ndim(images) != 4:  # there are none, or such as importance refuses
-        return shape or INPUT_SHAPE
+        if shape is None:
+            raise ValueError(
+                "without images nobody knows what the network takes: give the shape of one input, "
+                "(channels, height, width) or (features,)"
+            )
+        return shape
     _, *places, channels = np.shape(images)
     if shape not in (None, (channels, *places)):
         raise ValueError(
@@ -137,7 +142,7 @@ def keep_macs(
     share: float,
     *,
     least: float = 0.25,
-    shape: tuple[int, ...] = INPUT_SHAPE,
+    shape: tuple[int, ...],
 ) -> dict[str, np.ndarray]:
     """Return the channels that stay when those go first that matter least for what they cost.
 
@@ -237,7 +242,7 @@ class ChannelCost:
     Taught in: notebooks/11_structured_pruning.ipynb
     """
 
-    def __init__(self, model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE):
+    def __init__(self, model: nn.Module, *, shape: tuple[int, ...]):
         self._macs = cut.layer_macs(model, shape=shape)
         self._groups, self._fixed = groups.dependencies(model, shape=shape)
         # Layer and axis → the groups that have entries there, with how many for each channel.

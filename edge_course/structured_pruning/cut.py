@@ -11,7 +11,6 @@ from torch import nn
 
 from edge_course import measure
 from edge_course.networks.torch_graph import traced_graph
-from edge_course.networks.torch_models import INPUT_SHAPE
 from edge_course.networks.torch_training import as_tensor, evaluating, one_thread, taking
 from edge_course.structured_pruning.arithmetic import checked_kept, flattened_columns
 from edge_course.structured_pruning.groups import Group, channel_groups
@@ -21,9 +20,7 @@ _NORMS = nn.BatchNorm1d, nn.BatchNorm2d
 Kept = Mapping[str, Sequence[int] | np.ndarray]
 
 
-def cut_channels(
-    model: nn.Module, kept: Kept, *, shape: tuple[int, ...] = INPUT_SHAPE
-) -> nn.Module:
+def cut_channels(model: nn.Module, kept: Kept, *, shape: tuple[int, ...]) -> nn.Module:
     """Return a smaller network that has only some channels of some groups.
 
     Weights, biases and normalisations lose what belongs to the other channels, whoever makes,
@@ -157,7 +154,7 @@ def refresh_averages(model: nn.Module, images: np.ndarray, *, batch: int = 500) 
     return fresh.eval()
 
 
-def layer_macs(model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE) -> dict[str, int]:
+def layer_macs(model: nn.Module, *, shape: tuple[int, ...]) -> dict[str, int]:
     """Return the multiply-accumulates of one input in each convolution and dense layer.
 
     Batch normalisation is not counted: it is folded into a convolution before the network

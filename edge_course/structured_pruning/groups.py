@@ -15,7 +15,6 @@ from math import gcd
 from torch import nn
 
 from edge_course.networks.torch_graph import traced_graph
-from edge_course.networks.torch_models import INPUT_SHAPE
 from edge_course.structured_pruning.arithmetic import tied
 from edge_course.structured_pruning.trace import Walk
 
@@ -64,7 +63,7 @@ class Group:
         return tuple(dict.fromkeys(m.layer for m in self.members if m.role in roles))
 
 
-def channel_groups(model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE) -> dict[str, Group]:
+def channel_groups(model: nn.Module, *, shape: tuple[int, ...]) -> dict[str, Group]:
     """Return all groups of channels that can be cut, by name, in the order of the computation.
 
     The network's own input and its scores are in none: nobody could use it without them.
@@ -88,9 +87,7 @@ def channel_groups(model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE) ->
     return {name: group for name, group in every_group.items() if name not in fixed}
 
 
-def dependencies(
-    model: nn.Module, *, shape: tuple[int, ...] = INPUT_SHAPE
-) -> tuple[dict[str, Group], set[str]]:
+def dependencies(model: nn.Module, *, shape: tuple[int, ...]) -> tuple[dict[str, Group], set[str]]:
     """Return all groups, those that are never cut too, and the names of the latter.
 
     What no layer makes, the network's input, is called "input". See `channel_groups`.

@@ -137,6 +137,30 @@ def test_a_network_cut_on_the_way_is_the_student_in_shape(made: Made) -> None:
     assert np.mean(litert.Runner(made.cut.file).predict(x) == y) > 0.3  # chance is 0.1
 
 
+def colourful() -> bytes:
+    """Run the pipeline, with a cut on the way, on pictures that are not the course's."""
+    import torch
+    from torch import nn
+
+    from edge_course import stripes
+    from edge_course.compression import compress
+
+    torch.manual_seed(0)
+    student = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Flatten(), nn.Linear(8 * 6 * 5, 4),
+    )  # fmt: skip
+    images, labels = stripes.pictures(128, (12, 10, 3), classes=4)
+    with process.another() as call:
+        settings = {"epochs": 2, "fine_epochs": 1, "keep": 0.5}
+        return compress.compress(student, None, images, labels, call, **settings).file
+
+
+def test_pictures_may_have_another_shape(call) -> None:
+    runner = litert.Runner(call(colourful), require_int8=True)
+    assert runner.scores(np.zeros((2, 12, 10, 3), np.float32)).shape == (2, 4)
+
+
 def misuse(what: str) -> None:
     import torch
 

@@ -4,9 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from torch.nn.utils import prune
 
 from edge_course.pruning import masks
 
@@ -127,3 +129,21 @@ def test_other_bad_input_is_refused() -> None:
     for begin, end, final in ((5, 5, 0.5), (0, 1, 1.5), (0, 1, -0.5)):
         with pytest.raises(ValueError, match="expected begin < end and sparsities"):
             masks.gradual_sparsity(0, begin, end, final)
+
+
+@given(st.integers(0, 30), st.integers(0, 100))
+def test_a_budget_leaves_the_weights_that_pytorch_leaves(budget, seed) -> None:
+    weights = np.random.default_rng(seed).normal(size=23).astype(np.float32)  # no two alike
+    first, second = weights[:15].reshape(5, 3), weights[15:].reshape(2, 4)
+    layers = [torch.nn.Linear(*w.shape[::-1], bias=False) for w in (first, second)]
+    for layer, weight in zip(layers, (first, second), strict=True):
+        layer.weight.data = torch.from_numpy(weight.copy())
+    where = [(layer, "weight") for layer in layers]
+    prune.global_unstructured(where, prune.L1Unstructured, amount=max(23 - budget, 0))
+    for layer, ours in zip(layers, masks.within_budget(first, second, budget), strict=True):
+        assert np.array_equal(ours, layer.weight.numpy(force=True))
+
+
+def test_a_budget_is_not_negative() -> None:
+    with pytest.raises(ValueError, match="at least 0"):
+        masks.within_budget(np.ones(2), np.ones(2), -1)

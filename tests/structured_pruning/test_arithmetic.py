@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.utils import prune
 
 from edge_course.structured_pruning.arithmetic import (
     checked_kept,
     cut_pair,
+    emptied,
     flattened_columns,
     removal_order,
     tied,
@@ -105,3 +108,26 @@ def test_each_removal_is_the_cheapest_that_leaves_a_channel_in_its_group(channel
 def test_wrong_input_is_refused(function, arguments, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         function(*arguments)
+
+
+@given(st.integers(0, 5), st.integers(0, 100))
+def test_the_filters_that_pytorch_empties_are_emptied_with_their_biases(count, seed) -> None:
+    weight = RANDOM(seed).normal(size=(5, 2, 3, 2)).astype(np.float32)
+    bias = RANDOM(seed).normal(size=5).astype(np.float32)
+    layer = torch.nn.Conv2d(2, 5, (3, 2))
+    layer.weight.data = torch.from_numpy(weight.copy())
+    prune.ln_structured(layer, "weight", amount=count, n=2, dim=0)
+    expected = layer.weight.numpy(force=True)
+    ours, biases = emptied(weight, bias, count)
+    assert np.array_equal(ours, expected)
+    gone = (expected == 0).reshape(5, -1).all(axis=1)
+    assert np.array_equal(biases, np.where(gone, 0, bias))
+    assert gone.sum() == count and bias.all()  # the arrays that were given stay as they are
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias", "count"), [((3, 2), 3, 1), ((3, 2, 1, 1), 2, 1), ((3, 2, 1, 1), 3, 4)]
+)
+def test_filters_that_do_not_fit_are_refused(weight, bias, count) -> None:
+    with pytest.raises(ValueError, match="expected a weight"):
+        emptied(np.ones(weight), np.ones(bias), count)

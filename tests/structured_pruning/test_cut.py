@@ -96,6 +96,7 @@ def test_one_channel_in_each_group_is_still_a_network(call) -> None:
         ("shape", r"does not take float32 inputs \(1, 3, 28, 28\)"),
         ("network", "expected a PyTorch model"),
         ("group", "no group 'scores' that can be cut"),
+        ("no shape", "give the shape of one input"),
     ],
 )
 def test_what_cannot_be_counted_is_refused(call, kind: str, expected: str) -> None:
@@ -108,7 +109,7 @@ def test_multiply_accumulates_of_the_course_networks(call) -> None:
 
     for name, expected in (("seed_cnn", 888_192), ("depthwise_cnn", 1_158_144)):
         model = getattr(torch_models, name)
-        assert sum(call(layer_macs, call(model)).values()) == expected
+        assert sum(call(layer_macs, call(model), shape=(1, 28, 28)).values()) == expected
 
 
 def test_averages_are_measured_anew_and_weights_stay(call) -> None:

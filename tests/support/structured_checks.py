@@ -203,7 +203,7 @@ def first_seed_that_finds(fault: str, seeds: range) -> int | None:
 
 def described(name: str) -> dict[str, tuple[int, list[str]]]:
     """The groups of one of the course's networks."""
-    groups = channel_groups(getattr(torch_models, name)())
+    groups = channel_groups(getattr(torch_models, name)(), shape=torch_models.INPUT_SHAPE)
     return {n: (g.channels, [str(m) for m in g.members]) for n, g in groups.items()}
 
 
@@ -433,7 +433,7 @@ def importances_of_pictures(
 
 def cut_seed_cnn(kept: dict) -> dict[str, tuple[int, ...]]:
     """Shapes of the seed CNN's parameters after cutting."""
-    model = cut.cut_channels(torch_models.seed_cnn(), kept)
+    model = cut.cut_channels(torch_models.seed_cnn(), kept, shape=torch_models.INPUT_SHAPE)
     return {name: tuple(p.shape) for name, p in model.named_parameters()}
 
 
@@ -441,7 +441,7 @@ def by_hand(kept: list[int]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarra
     """The seed CNN's weights, before and after cutting its convolution."""
     torch.manual_seed(1)
     model = torch_models.seed_cnn()
-    small = cut.cut_channels(model, {"conv": kept})
+    small = cut.cut_channels(model, {"conv": kept}, shape=torch_models.INPUT_SHAPE)
     return tuple({n: p.detach().numpy() for n, p in m.named_parameters()} for m in (model, small))
 
 
@@ -450,23 +450,23 @@ def modes() -> list[bool]:
     model = torch_models.depthwise_cnn().train()
     model.stem.conv.weight.requires_grad_(False)
     averages = model.stem.norm.running_mean.clone()
-    small = cut.cut_channels(model, {"stem.conv": [1, 0]})
+    small = cut.cut_channels(model, {"stem.conv": [1, 0]}, shape=torch_models.INPUT_SHAPE)
     with_gradient = small.block1.pointwise.conv.weight.requires_grad
     return [
         model.training and small.training and small.stem.norm.training,
         not small.stem.conv.weight.requires_grad and with_gradient,
         type(small) is type(model) and type(small.block1) is type(model.block1),
         torch.equal(averages, model.stem.norm.running_mean),
-        not cut.cut_channels(model.eval(), {}).training,
+        not cut.cut_channels(model.eval(), {}, shape=torch_models.INPUT_SHAPE).training,
     ]
 
 
 def cut_down_to_one_and_again() -> list[int]:
     """A depthwise CNN with one channel in each group still works, and can be looked at again."""
     model = torch_models.depthwise_cnn().eval()
-    groups = channel_groups(model)
-    small = cut.cut_channels(model, {name: [3] for name in groups})
-    again = channel_groups(small)
+    groups = channel_groups(model, shape=torch_models.INPUT_SHAPE)
+    small = cut.cut_channels(model, {name: [3] for name in groups}, shape=torch_models.INPUT_SHAPE)
+    again = channel_groups(small, shape=torch_models.INPUT_SHAPE)
     return [*small(torch.zeros(2, 1, 28, 28)).shape, *(g.channels for g in again.values())]
 
 
@@ -485,19 +485,23 @@ def kept_macs(
 ) -> tuple[dict, float]:
     """Which channels stay, and the share of the multiply-accumulates that really does."""
     model = getattr(torch_models, f"trained_{name}")()
-    scores = choice.group_importance(model, "magnitude") if given is None else given
-    kept = choice.keep_macs(model, scores, share, least=least)
-    small = cut.cut_channels(model, kept)
-    total = sum(cut.layer_macs(model).values())
-    return kept, sum(cut.layer_macs(small).values()) / total
+    scores = (
+        choice.group_importance(model, "magnitude", shape=torch_models.INPUT_SHAPE)
+        if given is None
+        else given
+    )
+    kept = choice.keep_macs(model, scores, share, least=least, shape=torch_models.INPUT_SHAPE)
+    small = cut.cut_channels(model, kept, shape=torch_models.INPUT_SHAPE)
+    total = sum(cut.layer_macs(model, shape=torch_models.INPUT_SHAPE).values())
+    return kept, sum(cut.layer_macs(small, shape=torch_models.INPUT_SHAPE).values()) / total
 
 
 def one_more_would_do(name: str, share: float) -> bool:
     """Whether the chosen network is the largest one of its order that fits."""
     model = getattr(torch_models, f"trained_{name}")()
-    scores = choice.group_importance(model, "magnitude")
-    cost = choice.ChannelCost(model)
-    kept = choice.keep_macs(model, scores, share)
+    scores = choice.group_importance(model, "magnitude", shape=torch_models.INPUT_SHAPE)
+    cost = choice.ChannelCost(model, shape=torch_models.INPUT_SHAPE)
+    kept = choice.keep_macs(model, scores, share, shape=torch_models.INPUT_SHAPE)
     gone = [
         (scores[g][c] / cost.of_channel(g), g)
         for g, channels in kept.items()
@@ -510,13 +514,17 @@ def one_more_would_do(name: str, share: float) -> bool:
 
 def uncountable(kind: str) -> None:
     if kind == "layer":
-        cut.layer_macs(nn.Sequential(nn.ConvTranspose2d(1, 2, 3)))
+        cut.layer_macs(nn.Sequential(nn.ConvTranspose2d(1, 2, 3)), shape=torch_models.INPUT_SHAPE)
     if kind == "shape":
         cut.layer_macs(torch_models.seed_cnn(), shape=(3, 28, 28))
     if kind == "network":
-        cut.layer_macs("seed_cnn")
+        cut.layer_macs("seed_cnn", shape=torch_models.INPUT_SHAPE)
+    if kind == "no shape":
+        choice.group_importance(torch_models.seed_cnn(), "magnitude")
     if kind == "group":
-        choice.ChannelCost(torch_models.seed_cnn()).left({"scores": 3})
+        choice.ChannelCost(torch_models.seed_cnn(), shape=torch_models.INPUT_SHAPE).left(
+            {"scores": 3}
+        )
 
 
 def refreshed(training: bool = False) -> list[bool]:

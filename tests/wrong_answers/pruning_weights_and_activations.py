@@ -1,6 +1,8 @@
 """Wrong answers to the exercises of notebook 10, each a mistake of its own."""
 
 import numpy as np
+import torch
+from torch.nn.utils import prune
 
 # magnitude_mask
 
@@ -53,6 +55,85 @@ def prunes_row_by_row(weights, sparsity):
     if weights.ndim == 1:
         return _without(np.abs(weights), round(sparsity * weights.size))
     return np.stack([_without(np.abs(row), round(sparsity * row.size)) for row in weights])
+
+
+# within_budget
+
+
+def _network(first, second, bias=False):
+    layers = [torch.nn.Linear(w.shape[1], w.shape[0], bias=bias) for w in (first, second)]
+    for layer, weight in zip(layers, (first, second), strict=True):
+        layer.weight.data = torch.from_numpy(weight)
+    return torch.nn.Sequential(*layers)
+
+
+def _globally(network, amount):
+    where = [(layer, "weight") for layer in network]
+    prune.global_unstructured(where, pruning_method=prune.L1Unstructured, amount=amount)
+    for layer in network:
+        prune.remove(layer, "weight")
+
+
+def _stored(network):
+    return tuple(t.numpy() for t in network.state_dict().values())
+
+
+def _too_many(first, second, budget):
+    return max(first.size + second.size - budget, 0)
+
+
+def forgets_to_make_it_permanent(first, second, budget):
+    network = _network(first, second)
+    where = [(layer, "weight") for layer in network]
+    amount = _too_many(first, second, budget)
+    prune.global_unstructured(where, pruning_method=prune.L1Unstructured, amount=amount)
+    return _stored(network)
+
+
+def removes_the_budget(first, second, budget):
+    network = _network(first, second)
+    _globally(network, min(budget, first.size + second.size))
+    return _stored(network)
+
+
+def does_not_expect_a_large_budget(first, second, budget):
+    network = _network(first, second)
+    _globally(network, first.size + second.size - budget)
+    return _stored(network)
+
+
+def prunes_each_layer_alike(first, second, budget):
+    network = _network(first, second)
+    for layer in network:
+        share = _too_many(first, second, budget) / (first.size + second.size)
+        prune.l1_unstructured(layer, "weight", amount=share)
+        prune.remove(layer, "weight")
+    return _stored(network)
+
+
+def keeps_the_biases(first, second, budget):
+    network = _network(first, second, bias=True)
+    _globally(network, _too_many(first, second, budget))
+    return _stored(network)
+
+
+def prunes_the_first_layer_only(first, second, budget):
+    network = _network(first, second)
+    prune.l1_unstructured(
+        network[0], "weight", amount=min(_too_many(first, second, budget), first.size)
+    )
+    prune.remove(network[0], "weight")
+    return _stored(network)
+
+
+def keeps_the_smallest(first, second, budget):
+    network = _network(first, second)
+    for layer in network:
+        layer.weight.data = 1 / layer.weight.data
+    _globally(network, _too_many(first, second, budget))
+    return tuple(
+        np.where(w == 0, 0, v) for w, v in zip(_stored(network), (first, second), strict=True)
+    )
 
 
 # n_of_m_mask
@@ -209,6 +290,15 @@ WRONG = {
         removes_the_last_of_equal_ones,
         returns_the_pruned_weights,
         prunes_row_by_row,
+    ],
+    "within_budget": [
+        forgets_to_make_it_permanent,
+        removes_the_budget,
+        does_not_expect_a_large_budget,
+        prunes_each_layer_alike,
+        keeps_the_biases,
+        prunes_the_first_layer_only,
+        keeps_the_smallest,
     ],
     "n_of_m_mask": [
         takes_the_best_of_the_whole_row,

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
+import torch
+from torch.nn.utils import prune
 
 
 def forgets_the_next_layer(weight, bias, next_weight, kept):
@@ -154,6 +156,54 @@ def group_by_group(importance, macs, group):
     return np.concatenate([p[np.argsort(ratio[p], kind="stable")][:-1] for p in parts])
 
 
+def _emptied(weight, bias, count, *, n=2, dim=0):
+    layer = torch.nn.Conv2d(weight.shape[1], len(weight), weight.shape[2:])
+    layer.weight.data, layer.bias.data = torch.from_numpy(weight), torch.from_numpy(bias)
+    prune.ln_structured(layer, "weight", amount=count, n=n, dim=dim)
+    prune.remove(layer, "weight")
+    return layer
+
+
+def _without_biases(layer):
+    gone = (layer.weight == 0).flatten(1).all(dim=1)
+    layer.bias.data[gone] = 0
+    return layer.weight.detach().numpy(), layer.bias.detach().numpy()
+
+
+def forgets_the_biases(weight, bias, count):
+    layer = _emptied(weight, bias, count)
+    return layer.weight.detach().numpy(), layer.bias.detach().numpy()
+
+
+def takes_the_other_norm(weight, bias, count):
+    return _without_biases(_emptied(weight, bias, count, n=1))
+
+
+def empties_inputs(weight, bias, count):
+    return _without_biases(_emptied(weight, bias, min(count, weight.shape[1]), dim=1))
+
+
+def takes_the_count_for_a_share(weight, bias, count):
+    return _without_biases(_emptied(weight, bias, min(float(count), 1.0)))
+
+
+def keeps_so_many(weight, bias, count):
+    return _without_biases(_emptied(weight, bias, len(weight) - count))
+
+
+def empties_single_weights(weight, bias, count):
+    layer = torch.nn.Conv2d(weight.shape[1], len(weight), weight.shape[2:])
+    layer.weight.data, layer.bias.data = torch.from_numpy(weight), torch.from_numpy(bias)
+    prune.l1_unstructured(layer, "weight", amount=count)
+    prune.remove(layer, "weight")
+    return _without_biases(layer)
+
+
+def leaves_the_filters_out(weight, bias, count):
+    kept = np.sort(np.argsort((weight.reshape(len(weight), -1) ** 2).sum(axis=1))[count:])
+    return weight[kept], bias[kept]
+
+
 WRONG: dict[str, list[Callable]] = {
     "cut_pair": [
         forgets_the_next_layer,
@@ -180,6 +230,15 @@ WRONG: dict[str, list[Callable]] = {
         ties_in_one_direction,
         numbers_the_groups,
         everything_that_is_tied_is_one_group,
+    ],
+    "emptied": [
+        forgets_the_biases,
+        takes_the_other_norm,
+        empties_inputs,
+        takes_the_count_for_a_share,
+        keeps_so_many,
+        empties_single_weights,
+        leaves_the_filters_out,
     ],
     "removal_order": [
         ignores_the_cost,
