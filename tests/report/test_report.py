@@ -104,6 +104,7 @@ def test_the_seed_cnn_in_numbers(report, arrays):
     classes = litert.Runner(data.read("seed_cnn_int8.tflite")).predict(IMAGES)
     assert line(out, "accuracy") == f"{measure.accuracy(classes, LABELS)} of 40 inputs"
     assert "weights fit (694,472 of 1,048,576 bytes)" in out and "modelled time" in out
+    assert "activations: fit (27,040 of 131,072 bytes)" in out
 
 
 def test_an_int8_file_against_its_float_version(report, arrays, tmp_path):
