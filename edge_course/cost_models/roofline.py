@@ -37,14 +37,16 @@ class Chip:
     macs_per_cycle : int8 multiply-accumulates that one core can start in one cycle.
     memory_bandwidth : bytes per second from the memory that holds the weights.
     memory_bytes : size of that memory.
+    ram_bytes : size of the memory that activations can be written to, in one piece.
     source : where the numbers come from.
     """
 
     name: str
     clocks: tuple[float, ...]
-    macs_per_cycle: int
+    macs_per_cycle: float
     memory_bandwidth: float
     memory_bytes: float
+    ram_bytes: float
     source: str
 
     @property
@@ -58,15 +60,31 @@ class Chip:
         return self.peak / self.memory_bandwidth
 
 
+#: A sensor's chip, as it sits in LoRa modules. Not one of `CHIPS`, which notebook 01 compares:
+#: notebooks 14 and 15 divide networks over such chips.
+SENSOR = Chip(
+    "sensor (Cortex-M0+)",
+    clocks=(32e6,),
+    macs_per_cycle=0.5,
+    memory_bandwidth=4 * 32e6 / 2,
+    memory_bytes=192 * 2**10,
+    ram_bytes=20 * 2**10,
+    source="ST STM32L072CZ: datasheet DS10685 (32 MHz, 192 KB of flash, 20 KB of RAM), reference "
+    "manual RM0376 (flash is read in words of 4 bytes, 2 cycles each at 32 MHz); Arm Cortex-M0+ "
+    "Technical Reference Manual (MULS and ADDS take a cycle each, and there are no instructions "
+    "for several small numbers at once)",
+)
 MICROCONTROLLER = Chip(
     "microcontroller (Cortex-M4)",
     clocks=(168e6,),
     macs_per_cycle=2,
     memory_bandwidth=16 * 168e6 / 6,
     memory_bytes=2**20,
-    source="ST STM32F407VG: datasheet DS8626 (168 MHz, 1 MiB of flash), reference manual RM0090 "
-    "(flash is read in lines of 16 bytes, 6 cycles each at 168 MHz); Arm Cortex-M4 Technical "
-    "Reference Manual (SMLAD: two 16-bit multiply-accumulates in one cycle)",
+    ram_bytes=128 * 2**10,
+    source="ST STM32F407VG: datasheet DS8626 (168 MHz, 1 MiB of flash; 112 + 16 KiB of RAM in one "
+    "piece, 64 more apart), reference manual RM0090 (flash is read in lines of 16 bytes, "
+    "6 cycles each at 168 MHz); Arm Cortex-M4 Technical Reference Manual (SMLAD: two 16-bit "
+    "multiply-accumulates in one cycle)",
 )
 #: Watts of this microcontroller at work: "as low as 238 µA/MHz at 168 MHz", running from flash
 #: (ST's product page of the STM32F407), at 3.3 V.
@@ -78,6 +96,7 @@ BOARD = Chip(
     macs_per_cycle=8,
     memory_bandwidth=3200e6 * 32 / 8,
     memory_bytes=8 * 2**30,
+    ram_bytes=8 * 2**30,
     source="Raspberry Pi 4 Model B specifications (BCM2711, four Cortex-A72 at 1.5 GHz, up to 8 GB "
     "of LPDDR4-3200, here on a bus of 32 bits); Arm Cortex-A72 Software Optimization Guide (one "
     "pipeline multiplies integers: one SMLAL, 8 products of int8, in a cycle)",
@@ -88,6 +107,7 @@ PHONE = Chip(
     macs_per_cycle=32,
     memory_bandwidth=2 * 2133e6 * 64 / 8,
     memory_bytes=8 * 2**30,
+    ram_bytes=8 * 2**30,
     source="Qualcomm Snapdragon 855 product brief (one core at 2.84 and three at 2.42 GHz, "
     "LPDDR4X at 2133 MHz, two transfers a cycle, four channels of 16 bits); Arm Cortex-A76 "
     "Software Optimization Guide (two SDOT, 16 products of int8 each, in a cycle); 8 GB of memory "
@@ -99,6 +119,7 @@ SERVER = Chip(
     macs_per_cycle=2048,
     memory_bandwidth=1555e9,
     memory_bytes=40e9,
+    ram_bytes=40e9,
     source="NVIDIA A100 Tensor Core GPU datasheet (624 TOPS of int8, 1,555 GB/s, 40 GB) and "
     "architecture whitepaper (108 multiprocessors at 1.41 GHz); one operation of the 624 is half "
     "a multiply-accumulate",

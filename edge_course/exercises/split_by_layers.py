@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from edge_course.checker import Exercise, Hint
 from edge_course.split_layers.chain_plan import best_cut
+from edge_course.split_layers.cut import tail_inputs
 from edge_course.split_layers.graph_plan import bytes_across, least_seconds
 
 _COUNT = st.shared(st.integers(1, 4), key="operators")
@@ -21,6 +22,17 @@ _RTT = st.integers(0, 3)
 def _edges(count: int) -> st.SearchStrategy:
     pairs = list(itertools.combinations(range(count), 2))
     return st.lists(st.sampled_from(pairs), unique=True).map(sorted) if pairs else st.just([])
+
+
+_TENSORS = ("image", "d", "a", "c", "b")  # in the order of the file, which is not that of names
+
+
+def _reads(count: int) -> st.SearchStrategy:
+    """What operators write → what each reads: something that is there already."""
+    reads = [
+        st.lists(st.sampled_from(_TENSORS[: n + 1]), min_size=1, unique=True) for n in range(count)
+    ]
+    return st.tuples(*reads).map(lambda lists: dict(zip(_TENSORS[1:], lists, strict=False)))
 
 
 EXERCISES = (
@@ -144,6 +156,46 @@ EXERCISES = (
                 "edges": [],
                 "bandwidth": 8,
                 "rtt": 2,
+            },
+        },
+    ),
+    Exercise(
+        tail_inputs,
+        {
+            "reads": st.integers(2, 4).flatmap(_reads),
+            "num_bytes": st.fixed_dictionaries(dict.fromkeys(_TENSORS, _NUMBER)),
+            "most": st.integers(1, 5),
+        },
+        why="For each k, what is read behind the cut and not written there crosses; the smallest "
+        "k with the fewest bytes gives the names.",
+        hint=Hint(
+            approach="For each k look only at the operators behind the cut: what do they read that "
+            "none of them writes? Somebody before the cut must have it.",
+            example='`tail_inputs({"a": ["image"], "b": ["a"]}, {"image": 9, "a": 4, "b": 1}, 1)` '
+            '→ `("a",)`: behind the first operator `a` is read.',
+            trap="A tensor that skips over some operators crosses as well, and so does the picture "
+            "if it is read again. One operator has to stay behind the cut.",
+        ),
+        edge_cases={
+            "a sum over a shortcut": {
+                "reads": {"a": ["image"], "b": ["a"], "c": ["a", "b"]},
+                "num_bytes": {"image": 9, "a": 4, "b": 1, "c": 1},
+                "most": 2,
+            },
+            "the picture is read twice": {
+                "reads": {"b": ["image"], "a": ["b"], "c": ["image", "a"]},
+                "num_bytes": {"image": 1, "a": 2, "b": 3, "c": 1},
+                "most": 2,
+            },
+            "more than there are": {
+                "reads": {"a": ["image"], "b": ["a"]},
+                "num_bytes": {"image": 9, "a": 4, "b": 1},
+                "most": 5,
+            },
+            "equals": {
+                "reads": {"b": ["image"], "a": ["b"], "c": ["a"]},
+                "num_bytes": {"image": 9, "a": 4, "b": 4, "c": 1},
+                "most": 2,
             },
         },
     ),

@@ -163,23 +163,30 @@ class ChipFit(NamedTuple):
     ----------
     chip : the chip.
     fits : whether its memory holds the weights.
+    runs : whether its RAM holds the activations that are alive at once.
     seconds : for one input, *modelled*.
     """
 
     chip: Chip
     fits: bool
+    runs: bool | Unknown
     seconds: float | Unknown
 
 
 def chip_fits(contents: Contents) -> list[ChipFit]:
-    """Return for each of the course's chips whether the weights fit, and the modelled time."""
+    """Return for each of the course's chips what fits, and the modelled time."""
 
     def seconds(chip: Chip) -> float | Unknown:
         if isinstance(contents.work, Unknown):
             return contents.work
         return known_or_why(roofline.modelled_seconds, chip, contents.work)
 
+    def runs(chip: Chip) -> bool | Unknown:
+        if isinstance(contents.alive, Unknown):
+            return contents.alive
+        return max(contents.alive) <= chip.ram_bytes
+
     return [
-        ChipFit(chip, contents.weight_bytes <= chip.memory_bytes, seconds(chip))
+        ChipFit(chip, contents.weight_bytes <= chip.memory_bytes, runs(chip), seconds(chip))
         for chip in roofline.CHIPS
     ]

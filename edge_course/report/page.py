@@ -107,7 +107,12 @@ def _alive(alive: tuple[int, ...]) -> tuple[Figure, str]:
 
 def _chips(contents: Contents) -> tuple[Figure, str]:
     fits = chip_fits(contents)
-    names = [fit.chip.name + ("" if fit.fits else " — weights do not fit") for fit in fits]
+    names = []
+    for fit in fits:
+        missing = [] if fit.fits else ["weights"]
+        missing += ["activations"] if fit.runs is False else []
+        unfit = f" — {' and '.join(missing)} do not fit" if missing else ""
+        names.append(fit.chip.name + unfit)
     figure = _bars(names, [1e3 * fit.seconds for fit in fits], "modelled ms (log)", plot.ORANGE)
     figure.axes[0].set_xscale("log")
     fitting = sum(fit.fits for fit in fits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge_course.measure import Accuracy
 from edge_course.report.facts import (
+    ChipFit,
     Comparison,
     Contents,
     LayerErrors,
@@ -106,12 +107,18 @@ def _operators(contents: Contents) -> list[tuple[str, str]]:
 
 
 def _chips(contents: Contents) -> list[tuple[str, str]]:
+    def ram(fit: ChipFit) -> str:
+        if isinstance(fit.runs, Unknown):
+            return str(fit.runs)
+        words = "fit" if fit.runs else "do not fit"
+        return f"{words} ({max(contents.alive):,} of {fit.chip.ram_bytes:,.0f} bytes)"
+
     return [
         (
             fit.chip.name,
             f"weights {'fit' if fit.fits else 'do not fit'} "
             f"({contents.weight_bytes:,} of {fit.chip.memory_bytes:,.0f} bytes); "
-            f"modelled time: {duration(fit.seconds)}",
+            f"activations: {ram(fit)}; modelled time: {duration(fit.seconds)}",
         )
         for fit in chip_fits(contents)
     ]

@@ -44,31 +44,53 @@ class BottleneckCnn(nn.Module):
     Real-Time Systems"; Teerapittayanon et al. (2016), "BranchyNet".
     """
 
-    def __init__(self):
+    def __init__(self, channels: int = CODES[0]):
         super().__init__()
-        channels = CODES[0]
         self.head = nn.Sequential(
             conv_norm(1, 8, kernel=3, stride=2, activation=nn.ReLU6()),  # (n, 8, 14, 14)
             conv_norm(8, 8, kernel=3, stride=2, groups=8, activation=nn.ReLU6()),  # (n, 8, 7, 7)
             conv_norm(8, channels, kernel=1, activation=nn.ReLU6()),  # (n, 4, 7, 7)
         )
         self.rounding = Rounding()
-        self.tail = nn.Sequential(
-            OrderedDict(
-                widen=conv_norm(channels, 96, kernel=1, activation=nn.ReLU()),
-                block1=SeparableBlock(96, 96),
-                block2=SeparableBlock(96, 96),
-                block3=SeparableBlock(96, 96),
-                pool=nn.AdaptiveAvgPool2d(1),
-                flatten=nn.Flatten(),
-                scores=nn.Linear(96, 10),
-            )
-        )
-        self.exit = nn.Sequential(nn.Flatten(), nn.Linear(prod(CODES), 10))
+        self.tail = _tail(conv_norm(channels, 96, kernel=1, activation=nn.ReLU()))
+        self.exit = nn.Sequential(nn.Flatten(), nn.Linear(channels * prod(CODES[1:]), 10))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the scores of the tail, float32 (n, 10), for pictures (n, 1, 28, 28)."""
         return self.tail(self.rounding(self.head(x)))
+
+
+class SmallPictureCnn(nn.Module):
+    """The bottleneck's rival: what crosses is the picture itself, at half or a quarter of its size.
+
+    The head is a mean of 2×2 or 4×4 pixels, which no training has to find. The tail is the
+    bottleneck's, but for its first convolution, which has to see shapes: 3×3 and not 1×1.
+    """
+
+    def __init__(self, factor: int):
+        super().__init__()
+        self.head = nn.AvgPool2d(factor)  # (n, 1, 14, 14) or (n, 1, 7, 7)
+        stride = 28 // factor // CODES[1]
+        self.tail = _tail(conv_norm(1, 96, kernel=3, stride=stride, activation=nn.ReLU()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the scores, float32 (n, 10), for pictures (n, 1, 28, 28)."""
+        return self.tail(self.head(x))
+
+
+def _tail(widen: nn.Module) -> nn.Sequential:
+    """Return the layers of the server after those that widen what crossed to (n, 96, 7, 7)."""
+    return nn.Sequential(
+        OrderedDict(
+            widen=widen,
+            block1=SeparableBlock(96, 96),
+            block2=SeparableBlock(96, 96),
+            block3=SeparableBlock(96, 96),
+            pool=nn.AdaptiveAvgPool2d(1),
+            flatten=nn.Flatten(),
+            scores=nn.Linear(96, 10),
+        )
+    )
 
 
 def loss(model: BottleneckCnn, pictures: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

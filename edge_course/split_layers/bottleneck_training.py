@@ -7,6 +7,7 @@ from edge_course.runtimes import onnx_conversion
 from edge_course.runtimes.onnx_files import read_proto
 
 BOTTLENECK_SEED, BOTTLENECK_EPOCHS, BOTTLENECK_RATE = 20, 20, 0.01
+RATES_FILE = "split_rates.npz"
 NETWORK_FILE, EXIT_FILE, CODES_TENSOR = "bottleneck_cnn.onnx", "bottleneck_exit.onnx", "codes"
 
 

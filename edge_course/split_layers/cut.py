@@ -8,7 +8,7 @@ cross: each part has its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from edge_course.runtimes.model_files import ModelError
@@ -138,6 +138,35 @@ def crossing_bytes(
         else network.tensors[name].wire_bytes(dtype)
         for name in crossing_tensors(network, head)
     )
+
+
+def tail_inputs(
+    reads: Mapping[str, Sequence[str]], num_bytes: Mapping[str, int], most: int
+) -> tuple[str, ...]:
+    """Return the names at which `onnx.utils.extract_model` cuts a file for the fewest bytes.
+
+    Heads are the first k operators of the file, k from 1 to ``most``, with at least one left for
+    the tail. Of equals, the smallest k.
+
+    Parameters
+    ----------
+    reads : for at least two operators in the order of the file, what each writes → the names
+        that it reads, without weights.
+    num_bytes : name → bytes.
+    most : the most operators that the device takes, at least 1.
+
+    Returns
+    -------
+    tuple[str, ...]
+        The names of what crosses, in alphabetical order: where the tail begins.
+
+    Taught in: notebooks/14_split_by_layers.ipynb
+    """
+    names, cuts = list(reads), []
+    for k in range(1, min(most, len(names) - 1) + 1):
+        tail = names[k:]
+        cuts.append(tuple(sorted({r for name in tail for r in reads[name]} - set(tail))))
+    return min(cuts, key=lambda crossing: sum(num_bytes[name] for name in crossing))
 
 
 class Parts(NamedTuple):

@@ -65,6 +65,9 @@ def test_peaks_and_bandwidths_are_those_of_the_makers():
     # Flash gives 128 bits with 5 wait states, so in 6 cycles.
     assert pytest.approx(448e6) == roofline.MICROCONTROLLER.memory_bandwidth
     assert roofline.MICROCONTROLLER.memory_bytes == 1_048_576
+    assert pytest.approx(16e6) == roofline.SENSOR.peak
+    assert (roofline.SENSOR.ram_bytes, roofline.SENSOR.memory_bytes) == (20_480, 196_608)
+    assert all(0 < chip.ram_bytes <= 8 * chip.memory_bytes for chip in roofline.CHIPS)
     assert pytest.approx(3.3 * 40e-3, rel=0.001) == roofline.MICROCONTROLLER_WATTS
 
 

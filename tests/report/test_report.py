@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edge_course import data, fashion_mnist, measure, process
+from edge_course.report import facts
 from edge_course.report.__main__ import main
 from edge_course.runtimes import litert, ort
 from tests.support import tiny_networks
@@ -104,6 +105,7 @@ def test_the_seed_cnn_in_numbers(report, arrays):
     classes = litert.Runner(data.read("seed_cnn_int8.tflite")).predict(IMAGES)
     assert line(out, "accuracy") == f"{measure.accuracy(classes, LABELS)} of 40 inputs"
     assert "weights fit (694,472 of 1,048,576 bytes)" in out and "modelled time" in out
+    assert "activations: fit (27,040 of 131,072 bytes)" in out
 
 
 def test_an_int8_file_against_its_float_version(report, arrays, tmp_path):
@@ -333,3 +335,15 @@ def test_files_of_old_converters(report, tmp_path, name):
         subjects = ("weights", "multiply-accumulates", "peak activation memory")
         answers.append([line(out, subject) for subject in subjects])
     assert answers[0] == answers[1]
+
+
+def test_ram_is_judged_beside_the_memory_of_the_weights() -> None:
+    def runs(alive: tuple[int, ...] | facts.Unknown) -> list[bool | facts.Unknown]:
+        unknown = facts.Unknown("not counted")
+        contents = facts.Contents((), (), (), 1, 1, alive, unknown)
+        assert all(fit.fits for fit in facts.chip_fits(contents))
+        return [fit.runs for fit in facts.chip_fits(contents)]
+
+    assert runs((1, 131_072)) == [True] * 4
+    assert runs((131_073, 1)) == [False, True, True, True]
+    assert runs(facts.Unknown("a loop")) == [facts.Unknown("a loop")] * 4

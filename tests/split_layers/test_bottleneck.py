@@ -1,12 +1,14 @@
 """The network that is made to be cut: what its files promise, and how it is trained."""
 
+import io
+
 import numpy as np
 import pytest
 
 from edge_course import data, fashion_mnist, measure
 from edge_course.nodes import wire
 from edge_course.runtimes import ort
-from edge_course.split_layers import bottleneck_training, cut, graph, profile
+from edge_course.split_layers import bottleneck_training, cut, graph
 
 ACCURACY = 0.88  # of the whole network; the recipe gives more
 HALF_A_POINT = 0.005
@@ -68,16 +70,6 @@ def test_few_numbers_cross_at_the_codes_and_never_fewer_before(parts):
     assert cut.crossing_bytes(network, range(6), "int8") == 196 == 784 // 4 < min(sizes[:4])
 
 
-def test_times_of_parts_that_contain_each_other_are_in_order():
-    model = data.read(bottleneck_training.NETWORK_FILE)
-    heads = [(), range(3), range(6), range(20), range(26)]
-    inputs = {"image": np.zeros((1, 1, 28, 28), np.float32)}
-    heads, tails = profile.part_times(model, heads, inputs, seconds=0.2)
-    assert heads[0] == tails[-1] == 0 < min(heads[1], tails[-2])
-    assert (np.diff(heads) >= 0).all() and (np.diff(tails) <= 0).all()
-    assert heads[-1] == tails[0] == (heads + tails).min()
-
-
 def test_a_short_training_learns_and_names_the_cut(call, pictures, labels):
     made = call(bottleneck_training.train_bottleneck, 2000, 3)
     assert set(made) == {bottleneck_training.NETWORK_FILE, bottleneck_training.EXIT_FILE}
@@ -85,6 +77,33 @@ def test_a_short_training_learns_and_names_the_cut(call, pictures, labels):
     assert network.tensors["codes"].shape == (1, 4, 7, 7)
     predicted = ort.Runner(made[bottleneck_training.NETWORK_FILE]).predict(pictures[:2000])
     assert measure.accuracy(predicted, labels[:2000]).value > 0.4
+
+
+def test_the_kept_answers_are_of_the_networks_that_they_say():
+    with np.load(io.BytesIO(data.read(bottleneck_training.RATES_FILE))) as file:
+        rates = dict(file)
+    assert list(zip(rates["names"], rates["numbers"], strict=True)) == [
+        *(("codes", 49 * n) for n in (1, 2, 4)), ("picture", 49), ("picture", 196),
+    ]  # fmt: skip
+    shares = np.unpackbits(rates["right"], axis=-1).mean(axis=-1)
+    assert shares.shape == (5, 3, 3) and (shares > 0.1).all() and (shares[..., 0] > 0.7).all()
+    assert (shares[2, :, 0] > shares[0, :, 0]).all() and (shares[4] > shares[3]).all()
+
+
+def test_a_small_picture_crosses_and_its_pixels_are_means(call):
+    assert call(_small) == (True, (2, 10), (2, 10))
+
+
+def _small() -> tuple[bool, tuple[int, ...], tuple[int, ...]]:
+    import torch
+
+    from edge_course.split_layers import bottleneck
+
+    x = torch.rand(2, 1, 28, 28)
+    half, quarter = (bottleneck.SmallPictureCnn(factor).eval() for factor in (2, 4))
+    means = x.reshape(2, 1, 14, 2, 14, 2).mean(dim=(3, 5))
+    same = torch.allclose(half.head(x), means) and quarter.head(x).shape == (2, 1, 7, 7)
+    return same, tuple(half(x).shape), tuple(quarter(x).shape)
 
 
 def test_noise_stands_for_rounding_in_training_only(call):

@@ -136,7 +136,68 @@ def takes_the_faster_machine_for_each(device, server, num_bytes, edges, bandwidt
     return seconds + (link if len(here) < len(device) else 0)
 
 
+# tail_inputs
+
+
+def _cut_at(reads, k):
+    tail = list(reads)[k:]
+    return tuple(sorted({name for writer in tail for name in reads[writer]} - set(tail)))
+
+
+def _fewest(cuts, num_bytes):
+    return min(cuts, key=lambda names: sum(num_bytes[name] for name in names))
+
+
+def _ends(reads, most):
+    return range(1, min(most, len(reads) - 1) + 1)
+
+
+def takes_the_last_operators_output(reads, num_bytes, most):
+    return _fewest([(list(reads)[k - 1],) for k in _ends(reads, most)], num_bytes)
+
+
+def cuts_as_late_as_it_can(reads, num_bytes, most):
+    return _cut_at(reads, min(most, len(reads) - 1))
+
+
+def takes_the_last_of_equal_cuts(reads, num_bytes, most):
+    return _fewest([_cut_at(reads, k) for k in reversed(_ends(reads, most))], num_bytes)
+
+
+def may_send_the_picture(reads, num_bytes, most):
+    return _fewest([_cut_at(reads, k) for k in (0, *_ends(reads, most))], num_bytes)
+
+
+def counts_names_not_bytes(reads, num_bytes, most):
+    return min((_cut_at(reads, k) for k in _ends(reads, most)), key=len)
+
+
+def leaves_the_picture_out(reads, num_bytes, most):
+    cuts = [_cut_at(reads, k) for k in _ends(reads, most)]
+    return _fewest([tuple(n for n in names if n != "image") for names in cuts], num_bytes)
+
+
+def leaves_nothing_for_the_tail(reads, num_bytes, most):
+    return _fewest([_cut_at(reads, k) for k in range(1, min(most, len(reads)) + 1)], num_bytes)
+
+
+def takes_the_order_of_the_file(reads, num_bytes, most):
+    order = ["image", *reads]
+    best = _fewest([_cut_at(reads, k) for k in _ends(reads, most)], num_bytes)
+    return tuple(sorted(best, key=order.index))
+
+
 WRONG = {
+    "tail_inputs": [
+        takes_the_last_operators_output,
+        cuts_as_late_as_it_can,
+        takes_the_last_of_equal_cuts,
+        may_send_the_picture,
+        counts_names_not_bytes,
+        leaves_the_picture_out,
+        leaves_nothing_for_the_tail,
+        takes_the_order_of_the_file,
+    ],
     "bytes_across": [
         counts_every_reader,
         counts_all_that_the_head_writes,
