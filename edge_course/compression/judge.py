@@ -32,7 +32,7 @@ class Original(NamedTuple):
     right: np.ndarray
 
 
-def original(file: bytes, images: np.ndarray, labels: np.ndarray) -> Original:
+def to_replace(file: bytes, images: np.ndarray, labels: np.ndarray) -> Original:
     """Return a network with labelled inputs, as something to `judge` other files against.
 
     Parameters
@@ -87,7 +87,7 @@ def judge(
     ----------
     file : the content of a ``.tflite`` file that takes and returns int8, of any input shape and
         number of classes.
-    against : as `original` returns it; by default `course_original`.
+    against : as `to_replace` returns it; by default `course_original`.
     seconds : to spend on timing, roughly.
 
     Returns
@@ -134,7 +134,7 @@ def check_pipeline(
     ----------
     pipeline : takes nothing, returns the content of an int8 ``.tflite`` file.
     budget : what the file may cost.
-    against : as `original` returns it; by default `course_original`.
+    against : as `to_replace` returns it; by default `course_original`.
     seconds : to spend on timing, roughly.
 
     Returns

@@ -16,6 +16,7 @@ import numpy as np
 
 from edge_course import process
 from edge_course.networks.keras_training import use_one_thread
+from edge_course.runtimes import litert_conversion
 from edge_course.runtimes.litert_conversion import MODES
 
 
@@ -24,6 +25,7 @@ def with_tensorflow(function: Callable, *arguments: Any) -> Any:
 
     Its source goes there, not the function itself, so it may be one that a notebook defines. It
     has to import all else that it uses, and takes and returns what can be sent: arrays, bytes.
+    What it prints is not shown, as the converter would print pages.
 
     Parameters
     ----------
@@ -56,7 +58,8 @@ def _run_source(source: str, name: str, arguments: tuple) -> Any:
 
     names: dict[str, Any] = {}
     exec(source, names)  # the reader's own code, in the reader's own process
-    return names[name](tensorflow, *arguments)
+    with litert_conversion.quietly():
+        return names[name](tensorflow, *arguments)
 
 
 def litert_file(onnx: bytes, mode: str, calibration: np.ndarray | None = None) -> bytes:

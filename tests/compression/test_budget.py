@@ -21,7 +21,7 @@ COSTS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 5)), min_size=1, ma
         (Savings(200, -1.0, 20, 9), (0, 0, 0, 0)),
         (Savings(100, 0.5, 5, 8), (0, 0, 0, 0)),  # just met
         (Savings(75, 0.5, 5, 8), (0.25, 0, 0, 0)),
-        (Savings(100, 0.75, 5), (0, 0.25, 0)),
+        (Savings(100, 0.75, 5, 8), (0, 0.25, 0, 0)),
         (Savings(50, 1.5, 1.25, 6), (0.5, 1.0, 0.75, 0.25)),
     ],
 )

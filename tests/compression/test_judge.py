@@ -49,7 +49,7 @@ def colour(call) -> tuple[bytes, bytes, np.ndarray, np.ndarray]:
 
 def test_any_labelled_pictures_and_any_original(colour) -> None:
     real, file, images, labels = colour
-    now, (low, high) = judge.judge(file, judge.original(real, images, labels), seconds=0.1)
+    now, (low, high) = judge.judge(file, judge.to_replace(real, images, labels), seconds=0.1)
     before, after = (litert.Runner(f).predict(images) == labels for f in (real, file))
     assert now.points == pytest.approx(100 * (before.mean() - after.mean()))
     assert low <= now.points <= high
@@ -58,7 +58,7 @@ def test_any_labelled_pictures_and_any_original(colour) -> None:
     assert now.leaner == 4
     wanted = Savings(1, 100, 1e-6, 4)
     said = judge.check_pipeline(
-        lambda: file, wanted, judge.original(real, images, labels), seconds=0.1
+        lambda: file, wanted, judge.to_replace(real, images, labels), seconds=0.1
     )
     assert said.startswith("✅")
 
@@ -66,11 +66,11 @@ def test_any_labelled_pictures_and_any_original(colour) -> None:
 def test_what_does_not_fit_is_named(colour) -> None:
     real, file, images, labels = colour
     with pytest.raises(ValueError, match="expected labels from 0 to 5, as the network gives 6"):
-        judge.original(real, images, labels + 1)
+        judge.to_replace(real, images, labels + 1)
     with pytest.raises(ValueError, match="expected 200 integer labels, got float64"):
-        judge.original(real, images, labels.astype(np.float64))
+        judge.to_replace(real, images, labels.astype(np.float64))
     with pytest.raises(ValueError, match=r"\(200, 28, 28, 1\)"):
-        judge.original(real, np.zeros((200, 28, 28, 1), np.float32), labels)
+        judge.to_replace(real, np.zeros((200, 28, 28, 1), np.float32), labels)
     with pytest.raises(ValueError, match=r"12, 16, 3"):
         judge.judge(file)  # the course's pictures are of another shape
     with pytest.raises(ValueError, match="parts all, choose, verdict, got 'half'"):

@@ -59,9 +59,7 @@ def test_the_plain_opponent(test_set) -> None:
         file = data.read(f"plain_cnn_{width}.tflite")
         answers = litert.Runner(file, require_int8=True).predict(test_set[0])
         np.testing.assert_array_equal(answers, rows[f"width_{width}"][0])
-        assert (
-            shipped.peak_bytes(file) == 28 * 28 + 14 * 14 * width
-        )  # the stem, where it is largest
+        assert shipped.peak_bytes(file) == 7 * 7 * (2 + 4) * width  # of the last convolution
 
 
 def test_the_interval_is_that_of_the_bootstrap(test_set, shares: shipped.Accuracies) -> None:
