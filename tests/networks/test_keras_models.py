@@ -64,3 +64,14 @@ def test_layer_that_cannot_be_counted() -> None:
     model = keras.Sequential([keras.Input((4, 4)), keras.layers.LSTM(3)])
     with pytest.raises(ValueError, match="cannot count the layer lstm"):
         keras_models.layer_costs(model)
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_plain_cnn_has_the_parameters_of_its_layers(width: int) -> None:
+    model = keras_models.plain_cnn(width)
+    channels = [width, 2 * width, 2 * width, 4 * width]
+    pairs = list(zip(channels, channels[1:], strict=False))
+    kernels = 9 * width + sum(9 * before + before * after for before, after in pairs)
+    norms = 4 * (width + sum(before + after for before, after in pairs))
+    assert model.count_params() == kernels + norms + 4 * width * 10 + 10
+    assert model.output_shape == (None, 10)
