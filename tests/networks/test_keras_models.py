@@ -1,5 +1,7 @@
 """The seed CNN: its shape, its weights, and what it costs."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -70,7 +72,7 @@ def test_layer_that_cannot_be_counted() -> None:
 def test_plain_cnn_has_the_parameters_of_its_layers(width: int) -> None:
     model = keras_models.plain_cnn(width)
     channels = [width, 2 * width, 2 * width, 4 * width]
-    pairs = list(zip(channels, channels[1:], strict=False))
+    pairs = list(pairwise(channels))
     kernels = 9 * width + sum(9 * before + before * after for before, after in pairs)
     norms = 4 * (width + sum(before + after for before, after in pairs))
     assert model.count_params() == kernels + norms + 4 * width * 10 + 10
