@@ -27,7 +27,7 @@ SECONDS = {
     "tests/frameworks/test_clinic.py": 50,
     "tests/split_channels/test_workers.py": 45,
     "tests/test_notebooks.py": 40,
-    "tests/compression/test_compress.py": 35,
+    "tests/compression/test_compress.py": 20,
     "tests/structured_pruning/test_cut.py": 30,
     "tests/integer_inference/test_converter.py": 25,
     "tests/runtimes/test_ort.py": 25,

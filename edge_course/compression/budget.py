@@ -1,4 +1,4 @@
-"""What a compressed network has to save, and whether it does: bytes, accuracy and time at once."""
+"""What a compressed network has to save, and whether it does: four counts at once."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ class Savings(NamedTuple):
     smaller : so many times fewer bytes; a budget: at least.
     points : so many percentage points of accuracy less, negative if it has more; at most.
     faster : so many times faster; at least.
+    leaner : so many times less peak activation memory; at least.
     """
 
     smaller: float
     points: float
     faster: float
+    leaner: float
 
 
-REQUIRED = Savings(smaller=100, points=0.5, faster=5)
-AIM = Savings(smaller=170, points=0.5, faster=10)
-_PARTS = ("times smaller", "points lost", "times faster")
+REQUIRED = Savings(smaller=100, points=0.5, faster=5, leaner=10)
+AIM = Savings(smaller=170, points=0.5, faster=10, leaner=14)
+_PARTS = ("times smaller", "points lost", "times faster", "times less RAM")
 
 
-def missed(measured: Savings, budget: Savings) -> tuple[float, float, float]:
+def missed(measured: Savings, budget: Savings) -> tuple[float, float, float, float]:
     """Return by how much each part of a budget is missed; 0 for a part that is met.
 
     Parameters
@@ -41,8 +43,8 @@ def missed(measured: Savings, budget: Savings) -> tuple[float, float, float]:
     -------
     tuple of float
         In the order of the budget: the share of the wanted factor that is missing in bytes,
-        1 − measured / budget; the points lost too many, measured − budget; the share that is
-        missing in speed.
+        1 − measured / budget; the points lost too many, measured − budget; the shares that are
+        missing in speed and in memory.
 
     Raises
     ------
@@ -53,12 +55,14 @@ def missed(measured: Savings, budget: Savings) -> tuple[float, float, float]:
     """
     measured, budget = Savings(*measured), Savings(*budget)
     for numbers in (measured, budget):
-        if not np.isfinite(numbers).all() or min(numbers.smaller, numbers.faster) <= 0:
+        ratios = (numbers.smaller, numbers.faster, numbers.leaner)
+        if not np.isfinite(numbers).all() or min(ratios) <= 0:
             raise ValueError(f"expected finite numbers and positive ratios, got {tuple(numbers)}")
     return (
         max(0.0, 1 - measured.smaller / budget.smaller),
         max(0.0, measured.points - budget.points),
         max(0.0, 1 - measured.faster / budget.faster),
+        max(0.0, 1 - measured.leaner / budget.leaner),
     )
 
 

@@ -51,7 +51,7 @@ class Compressed:
 
 
 def compress(
-    student: nn.Sequential,
+    student: nn.Module,
     teacher: nn.Module | None,
     images: np.ndarray,
     labels: np.ndarray,
@@ -59,6 +59,7 @@ def compress(
     *,
     epochs: int = TAUGHT_EPOCHS,
     fine_epochs: int = FINE_EPOCHS,
+    rate: float = TAUGHT_RATE,
     keep: float = 1.0,
 ) -> Compressed:
     """Train a student under a teacher, and return it as one small int8 LiteRT file.
@@ -67,13 +68,17 @@ def compress(
 
     Parameters
     ----------
-    student : as `students.student` builds it; it is trained in place, as long as it is whole.
+    student : any network that `network.QuantizedNetwork` takes, such as one of `students.student`;
+        it is trained in place, as long as it is whole.
     teacher : a trained network, in evaluation mode; None to train with the labels only.
-    images : float32 (n, height, width, channels) from 0 to 1, at least one.
-    labels : integer classes (n,).
+    images : float32 (n, height, width, channels), such as 0 to 1, at least one; as the student
+        takes them.
+    labels : integer classes (n,), below the number of the student's scores.
     call : calls a function in a process for TensorFlow, see `process.another`.
     epochs : of the student in real numbers.
     fine_epochs : of the student with rounding.
+    rate : the largest learning rate in real numbers. Networks without normalisation need a
+        smaller one.
     keep : share of the channels that stay, above 0. Below 1, the least important ones are cut
         out of every layer after half of the epochs, and a smaller network is trained on.
 
@@ -82,13 +87,13 @@ def compress(
     ValueError
         If pictures or labels are of another shape or dtype, there is no epoch (or a single one
         where channels are to go in the middle), the share is not as above, the teacher is in
-        training mode, or the student has something that `network.QuantizedNetwork` refuses.
+        training mode, the student has something that `network.QuantizedNetwork` refuses, or
+        it gives all pictures the same scores after training.
 
     Taught in: notebooks/13_compress_for_real.ipynb
     """
-    torch_training.as_tensor(images, student)  # refuses other pictures
-    shape = images.shape[3], *images.shape[1:3]  # (channels, height, width)
-    network.QuantizedNetwork(student, shape=shape)  # refuses other networks before time is spent
+    shape = tuple(torch_training.as_tensor(images, student).shape[1:])
+    network.QuantizedNetwork(student, shape=shape)  # refuses others before time is spent
     if min(epochs, fine_epochs) < 1:
         raise ValueError(f"expected at least 1 epoch, got {min(epochs, fine_epochs)}")
     if not 0 < keep <= 1:
@@ -100,21 +105,28 @@ def compress(
         lesson = losses.Distillation(teacher, **TEACHING)
     settings = {"loss": lesson, "augment": True}
     if keep < 1:
-        torch_training.fit(
-            student, images, labels, epochs=epochs // 2, rate=TAUGHT_RATE, **settings
-        )
+        torch_training.fit(student, images, labels, epochs=epochs // 2, rate=rate, **settings)
         importances = choice.group_importance(student, IMPORTANCE, images, labels)
         student = cut.cut_channels(student, choice.keep_share(importances, keep), shape=shape)
         epochs -= epochs // 2
-    torch_training.fit(student, images, labels, epochs=epochs, rate=TAUGHT_RATE, **settings)
+    torch_training.fit(student, images, labels, epochs=epochs, rate=rate, **settings)
+    _check_alive(student, images[:CALIBRATION], rate)
     quantized = network.QuantizedNetwork(student, shape=shape).calibrate(images[:CALIBRATION])
-    template = call(
-        in_tensorflow.litert_file, ort.export(student, shape), "int8", images[:CALIBRATION]
-    )
+    exported = ort.export(student, shape)
+    template = call(in_tensorflow.litert_file, exported, "int8", images[:CALIBRATION])
     rounded = export.export_litert(quantized, template)
     torch_training.fit(quantized, images, labels, epochs=fine_epochs, rate=FINE_RATE, **settings)
     fine_tuned = export.export_litert(quantized, template)
     return Compressed(rounded, fine_tuned, slim.slim_file(fine_tuned))
+
+
+def _check_alive(student: nn.Module, images: np.ndarray, rate: float) -> None:
+    """Refuse a student that gives all pictures the same scores: one of its layers is dead."""
+    if len(images) > 1 and not np.ptp(torch_training.scores(student, images), axis=0).any():
+        raise ValueError(
+            f"the student gives every picture the same scores: it did not survive the learning "
+            f"rate {rate:g}; try a smaller one, or normalise its layers"
+        )
 
 
 def train_again(seed: int, **epochs: int) -> bytes:

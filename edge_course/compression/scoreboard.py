@@ -97,8 +97,8 @@ def scoreboard(
 
     Parameters
     ----------
-    files : name → content of a ``.tflite`` or an ``.onnx`` file for 28 × 28 pictures.
-    images : float32 (n, 28, 28, 1) from 0 to 1.
+    files : name → content of a ``.tflite`` or an ``.onnx`` file; all take the same pictures.
+    images : float32 (n, height, width, channels), or any other input (n, …).
     labels : integer classes (n,).
     reference : the name of the file that the others are compared with.
     seconds : to spend on timing, roughly.
@@ -119,7 +119,7 @@ def scoreboard(
     """
     if reference not in files:
         raise ValueError(f"expected the reference among {', '.join(files)}, got {reference!r}")
-    images = model_files.checked_inputs(images, (28, 28, 1), "pictures")
+    images = model_files.checked_inputs(images, np.shape(images)[1:], "pictures")
     held, timed = {}, {}
     for name, file in tqdm(files.items(), desc="memory and accuracy"):
         runtime, model = runner(file)

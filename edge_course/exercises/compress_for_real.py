@@ -22,23 +22,24 @@ EXERCISES = (
     Exercise(
         missed,
         {
-            "measured": st.tuples(_FACTORS, _POINTS, _FACTORS),
-            "budget": st.tuples(_FACTORS, _POINTS, _FACTORS),
+            "measured": st.tuples(_FACTORS, _POINTS, _FACTORS, _FACTORS),
+            "budget": st.tuples(_FACTORS, _POINTS, _FACTORS, _FACTORS),
         },
-        why="The two factors may be larger than the budget says, the points smaller: each is "
+        why="The three factors may be larger than the budget says, the points smaller: each is "
         "missed on its own side, and what is met counts 0, never less.",
         hint=Hint(
             approach="Compare part by part, each with its own limit. In which direction is more "
             "too much?",
-            example="`missed((100.0, 0.5, 4.0), (100.0, 0.25, 5.0))` → `(0.0, 0.25, 0.2)`: small "
-            "enough, a quarter of a point too many lost, a fifth of the speed missing.",
+            example="`missed((100.0, 0.5, 4.0, 9.0), (100.0, 0.25, 5.0, 9.0))` → "
+            "`(0.0, 0.25, 0.2, 0.0)`: small enough, a quarter of a point too many lost, a fifth "
+            "of the speed missing, memory just right.",
             trap="What is better than demanded counts 0, and cannot make up for another part.",
         ),
         edge_cases={
-            "just met": {"measured": (100.0, 0.5, 5.0), "budget": (100.0, 0.5, 5.0)},
+            "just met": {"measured": (100.0, 0.5, 5.0, 10.0), "budget": (100.0, 0.5, 5.0, 10.0)},
             "better than the original": {
-                "measured": (200.0, -1.0, 20.0),
-                "budget": (100.0, 0.5, 5.0),
+                "measured": (200.0, -1.0, 20.0, 40.0),
+                "budget": (100.0, 0.5, 5.0, 10.0),
             },
         },
     ),

@@ -7,11 +7,59 @@ in a process of its own: ``with process.another() as call: call(in_tensorflow.li
 from __future__ import annotations
 
 import contextlib
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from edge_course import process
 from edge_course.networks.keras_training import use_one_thread
+from edge_course.runtimes import litert_conversion
 from edge_course.runtimes.litert_conversion import MODES
+
+
+def with_tensorflow(function: Callable, *arguments: Any) -> Any:
+    """Call a function, with TensorFlow as its first argument, in a process of its own.
+
+    Its source goes there, not the function itself, so it may be one that a notebook defines. It
+    has to import all else that it uses, and takes and returns what can be sent: arrays, bytes.
+    What it prints is not shown, as the converter would print pages.
+
+    Parameters
+    ----------
+    function : ``function(tf, *arguments)``, written with ``def``.
+    arguments : the others.
+
+    Raises
+    ------
+    Exception
+        What the function raises.
+    ValueError
+        If the source of the function is not to be had.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError) as error:
+        raise ValueError(f"expected a function written with def, got {function!r}") from error
+    if not source.startswith("def "):
+        raise ValueError(f"expected a function written with def, got {source.strip()!r}")
+    with process.another() as call:
+        return call(_run_source, source, function.__name__, arguments)
+
+
+def _run_source(source: str, name: str, arguments: tuple) -> Any:
+    """Define a function from its source, and call it."""
+    use_one_thread()
+    import tensorflow
+
+    names: dict[str, Any] = {}
+    exec(source, names)  # the reader's own code, in the reader's own process
+    with litert_conversion.quietly():
+        return names[name](tensorflow, *arguments)
 
 
 def litert_file(onnx: bytes, mode: str, calibration: np.ndarray | None = None) -> bytes:

@@ -39,6 +39,37 @@ def seed_cnn() -> keras.Model:
     )
 
 
+def plain_cnn(width: int) -> keras.Model:
+    """Return a small depthwise CNN in Keras, untrained, as tutorials build it.
+
+    A convolution of stride 2, three separable ones, and the mean over 7 × 7 places.
+    Input float32 (n, 28, 28, 1) from 0 to 1; output float32 (n, 10), one score per class.
+
+    Parameters
+    ----------
+    width : channels of the first convolution; the last one has four times as many.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    import keras
+    from keras import layers
+
+    model = keras.Sequential([keras.Input((28, 28, 1))], name="plain_cnn")
+    for channels, stride in ((width, 2), (2 * width, 2), (2 * width, 1), (4 * width, 1)):
+        if len(model.layers):
+            model.add(layers.DepthwiseConv2D(3, stride, padding="same", use_bias=False))
+            model.add(layers.BatchNormalization())
+            model.add(layers.ReLU(6))
+            model.add(layers.Conv2D(channels, 1, use_bias=False))
+        else:
+            model.add(layers.Conv2D(channels, 3, stride, padding="same", use_bias=False))
+        model.add(layers.BatchNormalization())
+        model.add(layers.ReLU(6))
+    model.add(layers.GlobalAveragePooling2D())
+    model.add(layers.Dense(10))
+    return model
+
+
 def weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Return a Keras model's weights as "layer/kernel" or "layer/bias" → array."""
     return {f"{layer.name}/{w.name}": w.numpy() for layer in model.layers for w in layer.weights}

@@ -18,20 +18,22 @@ COSTS = st.lists(st.tuples(st.integers(1, 6), st.integers(0, 5)), min_size=1, ma
 @pytest.mark.parametrize(
     ("measured", "expected"),
     [
-        (Savings(200, -1.0, 20), (0, 0, 0)),
-        (Savings(100, 0.5, 5), (0, 0, 0)),  # just met
-        (Savings(75, 0.5, 5), (0.25, 0, 0)),
-        (Savings(100, 0.75, 5), (0, 0.25, 0)),
-        (Savings(50, 1.5, 1.25), (0.5, 1.0, 0.75)),
+        (Savings(200, -1.0, 20, 9), (0, 0, 0, 0)),
+        (Savings(100, 0.5, 5, 8), (0, 0, 0, 0)),  # just met
+        (Savings(75, 0.5, 5, 8), (0.25, 0, 0, 0)),
+        (Savings(100, 0.75, 5, 8), (0, 0.25, 0, 0)),
+        (Savings(50, 1.5, 1.25, 6), (0.5, 1.0, 0.75, 0.25)),
     ],
 )
 def test_what_is_missed_and_by_how_much(measured: Savings, expected: tuple) -> None:
-    assert budget.missed(measured, Savings(100, 0.5, 5)) == expected
+    assert budget.missed(measured, Savings(100, 0.5, 5, 8)) == expected
 
 
-@pytest.mark.parametrize("wrong", [(0, 1, 1), (1, math.nan, 1), (1, 1, -2), (math.inf, 1, 1)])
+@pytest.mark.parametrize(
+    "wrong", [(0, 1, 1, 1), (1, math.nan, 1, 1), (1, 1, -2, 1), (math.inf, 1, 1, 1), (1, 1, 1, 0)]
+)
 def test_impossible_numbers_are_refused(wrong: tuple) -> None:
-    good = Savings(2, 0, 2)
+    good = Savings(2, 0, 2, 2)
     with pytest.raises(ValueError, match="expected finite numbers and positive ratios"):
         budget.missed(Savings(*wrong), Savings(*good))
     with pytest.raises(ValueError, match="expected finite numbers and positive ratios"):
@@ -39,15 +41,16 @@ def test_impossible_numbers_are_refused(wrong: tuple) -> None:
 
 
 def test_plain_tuples_are_budgets_too() -> None:
-    assert budget.missed((50, 1.0, 5), (100, 0.5, 5)) == (0.5, 0.5, 0)
+    assert budget.missed((50, 1.0, 5, 1), (100, 0.5, 5, 2)) == (0.5, 0.5, 0, 0.5)
 
 
 def test_the_table_says_by_how_much() -> None:
-    lines = budget.budget_table(Savings(150, 0.75, 5.0)).splitlines()
+    lines = budget.budget_table(Savings(150, 0.75, 5.0, 12.0)).splitlines()
     assert lines[1].endswith("150.00   required 100: met   aim 170: missed by 12%")
     assert lines[2].endswith("0.75   required 0.5: missed by 0.25   aim 0.5: missed by 0.25")
     assert lines[3].endswith("5.00   required 5: met   aim 10: missed by 50%")
-    own = budget.budget_table(Savings(150, -1.0, 5.0), {"mine": Savings(10, 0, 1)})
+    assert lines[4].endswith("12.00   required 10: met   aim 14: missed by 14%")
+    own = budget.budget_table(Savings(150, -1.0, 5.0, 12.0), {"mine": Savings(10, 0, 1, 1)})
     assert "mine 10: met" in own
     assert "mine 0: met" in own
 

@@ -64,7 +64,7 @@ def test_mistakes_are_explained(pictures) -> None:
     files = {"seed": data.read("seed_cnn_int8.tflite")}
     with pytest.raises(ValueError, match="reference among seed, got 'other'"):
         scoreboard.scoreboard(files, *pictures, "other")
-    with pytest.raises(ValueError, match=r"pictures: expected shape \(n, 28, 28, 1\)"):
+    with pytest.raises(ValueError, match=r"expected inputs of shape \(n, 28, 28, 1\)"):
         scoreboard.scoreboard(files, pictures[0][..., 0], pictures[1], "seed")
     with pytest.raises(ModelError):
         scoreboard.scoreboard({"seed": b"nothing"}, *pictures, "seed")

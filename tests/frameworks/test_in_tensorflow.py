@@ -1,5 +1,7 @@
 """TensorFlow's part of a conversion: called in another process, as the notebooks do."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,21 @@ def test_errors_come_back_from_the_other_process(call, tensorflow, onnx: bytes) 
     unknown = call(of_an_unknown_operator)
     with pytest.raises(onnx_node.TranslationError, match="Mish"):
         tensorflow(in_tensorflow.litert_file, unknown, "float32")
+
+
+def doubled(tf, numbers):
+    import os
+
+    return tf.constant(numbers).numpy() * 2, os.getpid()
+
+
+def test_a_function_runs_beside_tensorflow_in_another_process() -> None:
+    numbers, process_id = in_tensorflow.with_tensorflow(doubled, np.arange(3))
+    np.testing.assert_array_equal(numbers, [0, 2, 4])
+    assert process_id != os.getpid()
+
+
+@pytest.mark.parametrize("function", [len, lambda tf: 1])
+def test_what_has_no_source_is_refused(function) -> None:
+    with pytest.raises(ValueError, match="expected a function written with def"):
+        in_tensorflow.with_tensorflow(function)

@@ -1,5 +1,7 @@
 """The seed CNN: its shape, its weights, and what it costs."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,14 @@ def test_widest_network_keeps_both_budgets_exactly() -> None:
     assert keras_models.widest_network((6, 6, 1), 2, 73, 100) == (2, 38, 68)
     assert keras_models.widest_network((6, 6, 1), 2, 74, 99) == (2, 38, 68)
     assert keras_models.widest_network((6, 6, 1), 2, 37, 999) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("width", [4, 16])
+def test_plain_cnn_has_the_parameters_of_its_layers(width: int) -> None:
+    model = keras_models.plain_cnn(width)
+    channels = [width, 2 * width, 2 * width, 4 * width]
+    pairs = list(pairwise(channels))
+    kernels = 9 * width + sum(9 * before + before * after for before, after in pairs)
+    norms = 4 * (width + sum(before + after for before, after in pairs))
+    assert model.count_params() == kernels + norms + 4 * width * 10 + 10
+    assert model.output_shape == (None, 10)

@@ -15,7 +15,8 @@ def takes_points_for_a_factor(measured, budget):
 
 
 def counts_what_is_to_spare(measured, budget):
-    return (1 - measured[0] / budget[0], measured[1] - budget[1], 1 - measured[2] / budget[2])
+    factors = [1 - measured[i] / budget[i] for i in (0, 2, 3)]
+    return (factors[0], measured[1] - budget[1], *factors[1:])
 
 
 def turns_the_points_around(measured, budget):
@@ -23,6 +24,7 @@ def turns_the_points_around(measured, budget):
         max(0.0, 1 - measured[0] / budget[0]),
         max(0.0, budget[1] - measured[1]),
         max(0.0, 1 - measured[2] / budget[2]),
+        max(0.0, 1 - measured[3] / budget[3]),
     )
 
 
@@ -31,11 +33,12 @@ def divides_by_what_was_measured(measured, budget):
         max(0.0, budget[0] / measured[0] - 1),
         max(0.0, measured[1] - budget[1]),
         max(0.0, budget[2] / measured[2] - 1),
+        max(0.0, budget[3] / measured[3] - 1),
     )
 
 
-def forgets_the_speed(measured, budget):
-    return (max(0.0, 1 - measured[0] / budget[0]), max(0.0, measured[1] - budget[1]), 0.0)
+def forgets_speed_and_memory(measured, budget):
+    return (max(0.0, 1 - measured[0] / budget[0]), max(0.0, measured[1] - budget[1]), 0.0, 0.0)
 
 
 # pareto
@@ -107,7 +110,7 @@ WRONG = {
         counts_what_is_to_spare,
         turns_the_points_around,
         divides_by_what_was_measured,
-        forgets_the_speed,
+        forgets_speed_and_memory,
     ],
     "pareto": [
         keeps_the_cheapest_only,
