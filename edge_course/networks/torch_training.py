@@ -192,8 +192,9 @@ def scores(model: nn.Module, images: np.ndarray) -> np.ndarray:
 def as_tensor(images: np.ndarray, model: nn.Module) -> torch.Tensor:
     """Return pictures in PyTorch's order, (n, height, width, channels) → (n, channels, …).
 
-    Rows of features, (n, features), stay as they are. In memory pictures stay channels last, which convolutions compute a third faster, unless a module
-    of the network is neither PyTorch's nor the course's: it might call ``view``, which fails then.
+    Rows of features, (n, features), stay as they are. In memory pictures stay channels last, which
+    convolutions compute a third faster, unless a module of the network is neither PyTorch's nor the
+    course's: it might call ``view``, which fails then.
 
     Parameters
     ----------
