@@ -7,7 +7,7 @@ import numpy as np
 from edge_course import data, fashion_mnist, measure
 from edge_course.networks import DEPTHWISE_CONTROLS
 
-SEEDS = (1, 2, 3)
+CONTROL_SEEDS = (1, 2, 3)
 RATES = {"seed_cnn": 0.002, "depthwise_cnn": 0.01}
 TRAININGS = {
     "short": {"epochs": 5, "augment": False},
@@ -31,7 +31,7 @@ def make_depthwise_controls() -> dict[str, bytes]:
     right: dict[str, list[float]] = {}
     for network, rate in RATES.items():
         for name, training in TRAININGS.items():
-            for seed in SEEDS:
+            for seed in CONTROL_SEEDS:
                 torch.manual_seed(seed)
                 model = getattr(torch_models, network)()
                 torch_training.fit(model, images, train.labels, rate=rate, **training)
