@@ -252,6 +252,26 @@ def latency(
     return Latency({name: np.array(values) for name, values in timings.items()})
 
 
+def seconds_per_call(function: Callable[[], object], *, seconds: float = 0.05) -> float:
+    """Return the mean seconds of a call, after a warm-up, of as many calls as fit ``seconds``.
+
+    For what `latency` cannot time in turn, as it runs in another process: ask for one number
+    here, one there, and so on, and put the rounds into a `Latency`.
+
+    Raises
+    ------
+    ValueError
+        If the time is not positive.
+
+    Taught in: notebooks/05_crossing_frameworks.ipynb
+    """
+    if seconds <= 0:
+        raise ValueError(f"expected a positive time, got {seconds} s")
+    _time(function, 3)  # a graph may rewrite itself in its first calls
+    calls = max(1, int(seconds / max(_time(function, 1), 1e-9)))
+    return _time(function, calls)
+
+
 def _time(function: Callable[[], object], calls: int) -> float:
     begin = time.perf_counter()
     for _ in range(calls):

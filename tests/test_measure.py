@@ -183,3 +183,10 @@ def test_memory_of_a_process_that_ended() -> None:
     process = psutil.Process(child.pid)
     child.wait()
     assert measure.resident_bytes(process) == 0
+
+
+def test_seconds_per_call_are_those_of_the_clock() -> None:
+    found = measure.seconds_per_call(lambda: time.sleep(0.002), seconds=0.02)
+    assert 0.002 <= found < 0.02
+    with pytest.raises(ValueError, match="positive time, got 0"):
+        measure.seconds_per_call(lambda: None, seconds=0)

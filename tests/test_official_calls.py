@@ -17,9 +17,10 @@ CALLS = {
         "set_tensor", "invoke", "get_tensor",
     },
     "04": {
-        "backward", "step", "export", "check_model", "InferenceSession", "run", "quantize_static",
+        "backward", "step", "export", "check_model", "InferenceSession", "run", "quant_pre_process",
+        "quantize_dynamic", "quantize_static",
     },
-    "05": {"InferenceSession", "run", "Interpreter", "invoke", "from_keras_model"},
+    "05": {"InferenceSession", "run", "Interpreter", "invoke", "from_keras_model", "convert"},
     "06": {"check_model", "infer_shapes", "InferenceSession", "from_keras_model", "analyze"},
     "07": {"from_keras_model", "Interpreter", "get_tensor_details"},
     "08": {"Interpreter", "get_tensor_details", "invoke", "get_tensor"},

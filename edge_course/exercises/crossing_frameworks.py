@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from edge_course.checker import Exercise, Hint
+from edge_course.frameworks.onnx_layout import onnx_channels_last
 from edge_course.networks.layout import conv_kernel, dense_kernel, same_pads
 
 
@@ -15,6 +16,7 @@ def _numbered(*shape: int) -> np.ndarray:
 
 
 _SIZES = st.integers(1, 3)
+_CHANNELS = st.shared(_SIZES, key="channels of kernel and picture")
 _PICTURES = st.shared(st.tuples(_SIZES, _SIZES, _SIZES), key="channels, height, width")
 
 EXERCISES: tuple[Exercise, ...] = (
@@ -79,6 +81,37 @@ EXERCISES: tuple[Exercise, ...] = (
             "stride 2 on an even size": {"size": 28, "kernel": 3, "stride": 2, "dilation": 1},
             "stride 2 on an odd size": {"size": 7, "kernel": 3, "stride": 2, "dilation": 1},
             "windows smaller than the stride": {"size": 6, "kernel": 1, "stride": 3, "dilation": 1},
+        },
+    ),
+    Exercise(
+        onnx_channels_last,
+        {
+            "kernel": st.tuples(_SIZES, _CHANNELS, st.integers(1, 2)).map(
+                lambda s: _numbered(s[0], s[1], s[2], s[2])
+            ),
+            "x": st.tuples(st.integers(1, 2), st.integers(2, 3), st.integers(2, 3), _CHANNELS).map(
+                lambda s: _numbered(*s)
+            ),
+        },
+        why="ONNX's convolution takes and gives NCHW: the pictures are transposed on the way in "
+        "(0, 3, 1, 2), and the maps on the way out (0, 2, 3, 1).",
+        hint=Hint(
+            approach="Load the content into a session, ask the session what its input is called, "
+            "and turn the axes twice: what goes in, and what comes out.",
+            example="`onnx_channels_last([[[[2.0]], [[0.0]]]], [[[[1.0, 7.0], [5.0, 9.0]]]])` → "
+            "`[[[[2.0], [10.0]]]]`: two pixels of two channels; the filter doubles the first.",
+            trap="A reshape gives the right shape and other pixels. run returns a list with an "
+            "array for each output, not an array.",
+        ),
+        edge_cases={
+            "one filter that takes the first channel": {
+                "kernel": np.float32([2, 0]).reshape(1, 2, 1, 1),
+                "x": _numbered(1, 2, 2, 2),
+            },
+            "a window of two rows and columns": {
+                "kernel": _numbered(2, 3, 2, 2),
+                "x": _numbered(2, 3, 2, 3),
+            },
         },
     ),
 )

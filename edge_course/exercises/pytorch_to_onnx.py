@@ -10,6 +10,7 @@ from edge_course.checker import Exercise, Hint
 from edge_course.networks.batch_norm import fold_batch_norm
 from edge_course.networks.optimizers import adam_step
 from edge_course.quantization.quant import channel_scales
+from edge_course.runtimes.onnx_calibration import int8_outputs
 
 _SMALL = st.integers(-3, 3).map(float)
 _POSITIVE = st.sampled_from([0.0, 1.0, 3.0, 8.0])
@@ -27,6 +28,11 @@ _COUNT = st.shared(st.integers(1, 3), key="parameters")
 # … and channels out, channels in, kernel rows and columns.
 _KERNEL = st.shared(st.tuples(*[st.integers(1, 2)] * 4), key="kernel")
 _PER_CHANNEL = _KERNEL.flatmap(lambda s: _array(s[0]))
+
+# Rows for a dense layer of two inputs, of which one output is far larger than the other.
+_ROWS = st.integers(1, 3).flatmap(
+    lambda n: arrays(np.float32, (n, 2), elements=st.integers(-3, 3).map(np.float32))
+)
 
 EXERCISES: tuple[Exercise, ...] = (
     Exercise(
@@ -145,5 +151,43 @@ EXERCISES: tuple[Exercise, ...] = (
             "a dense layer": {"weight": np.float32([[1, -2, 3], [0, 4, -5]])},
         },
         tolerance=1e-7,
+    ),
+    Exercise(
+        int8_outputs,
+        {
+            "weight": st.sampled_from([0.01, 0.03]).map(
+                lambda small: np.float32([[1, -0.9], [small, 2 * small]])
+            ),
+            "calibration": _ROWS,
+            "x": _ROWS,
+        },
+        why="The reader hands out every calibration row once, as a batch of one, then None; the "
+        "file has a scale for each output channel and ranges from the calibration rows alone.",
+        hint=Hint(
+            approach="A class with one method: get_next gives the next batch as a dictionary, "
+            "input name → array, and None at the end. Then one call makes the file, and a "
+            "session runs it.",
+            example="`int8_outputs([[1.0, -0.9], [0.01, 0.02]], [[2.0, 2.0], [0.0, -1.0]], "
+            "[[1.0, 1.0]])` → `[[0.1, 0.03]]`: nearly what float32 gives, up to half a step.",
+            trap="Without per_channel one row of the weight sets the scale for both. What is "
+            "computed later must not calibrate, and no calibration row may be left out.",
+        ),
+        edge_cases={
+            "two output channels of different size": {
+                "weight": np.float32([[1, -0.9], [0.01, 0.02]]),
+                "calibration": np.float32([[2, 2], [0, -1], [1, 1]]),
+                "x": np.float32([[1, 1], [0.3, -0.4]]),
+            },
+            "the largest row is the last one": {
+                "weight": np.float32([[1, -0.9], [0.01, 0.02]]),
+                "calibration": np.float32([[0.2, 0.1], [-1, 2]]),
+                "x": np.float32([[-0.7, 1.3]]),
+            },
+            "an input beyond the calibrated range": {
+                "weight": np.float32([[1, -0.9], [0.01, 0.02]]),
+                "calibration": np.float32([[0.5, 0.5], [0.5, -0.5]]),
+                "x": np.float32([[2, -2]]),
+            },
+        },
     ),
 )

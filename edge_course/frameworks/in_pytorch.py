@@ -7,6 +7,7 @@ in a process of their own:
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 TRAINED = ("seed_cnn", "depthwise_cnn")
+FORMS = ("eager", "frozen")
 
 
 def trained_weights(network: str) -> dict[str, np.ndarray]:
@@ -100,44 +102,93 @@ def export_trained(network: str) -> bytes:
     return ort.export(_trained(network))
 
 
-def time_beside_onnx(
-    network: str, onnx: bytes, x: np.ndarray, *, seconds: float = 1.5
-) -> measure.Latency:
-    """Time a trained network in PyTorch and an ONNX file in ONNX Runtime, one thread each.
-
-    Processes cannot be timed in turn. ONNX Runtime runs in every process: it is the yardstick
-    by which what was timed in two of them can be compared.
+def striped_network(pictures: np.ndarray, labels: np.ndarray, *, epochs: int = 10) -> bytes:
+    """Train `edge_course.networks.torch_models.striped_cnn`; return it as an ``.onnx`` file.
 
     Parameters
     ----------
-    network : "seed_cnn" or "depthwise_cnn".
-    onnx : the content of its ``.onnx`` file.
-    x : float32 pictures, shape (n, 1, 28, 28), computed at once.
-    seconds : time to spend, roughly.
-
-    Returns
-    -------
-    measure.Latency
-        Of "PyTorch" and "ONNX Runtime".
+    pictures : float32 (n, height, width, channels), such as `edge_course.stripes` draws.
+    labels : integers (n,), from 0 to classes − 1.
+    epochs : how often to go through all pictures.
 
     Raises
     ------
     ValueError
-        If there is no such network.
+        If pictures or labels are of another shape or dtype.
 
     Taught in: notebooks/05_crossing_frameworks.ipynb
     """
     import torch
 
-    torch.set_num_threads(1)
-    model, pictures = _trained(network), torch.tensor(x)
+    from edge_course.networks import torch_models, torch_training
+
+    torch.manual_seed(0)
+    *_, channels = pictures.shape
+    model = torch_models.striped_cnn(channels, int(labels.max()) + 1)
+    torch_training.fit(model, pictures, labels, epochs=epochs, rate=0.02)
+    return ort.export(model, (channels, *pictures.shape[1:3]))
+
+
+def trained_seconds(network: str, form: str, x: np.ndarray, *, seconds: float = 0.05) -> float:
+    """Return the seconds that a trained network takes for a batch in PyTorch, on one thread.
+
+    The network stays ready from one call to the next. So it can be timed in turn with what runs
+    in another process: a number from here, one from there, and so on.
+
+    Parameters
+    ----------
+    network : "seed_cnn" or "depthwise_cnn".
+    form : "eager", as PyTorch runs any model; or "frozen", a graph that runs without Python,
+        its normalisations folded into the convolutions.
+    x : float32 pictures, shape (n, 1, 28, 28), computed at once.
+    seconds : time to spend, roughly, beside the warm-up.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network or form, or the time is not positive.
+
+    Taught in: notebooks/05_crossing_frameworks.ipynb
+    """
+    import torch
+
+    model, pictures = _ready(network, form), torch.tensor(x)
 
     def run() -> None:
         with torch.inference_mode():
             model(pictures)
 
-    yardstick = ort.Runner(onnx).invoker(x)
-    return measure.latency({"PyTorch": run, "ONNX Runtime": yardstick}, seconds=seconds)
+    return measure.seconds_per_call(run, seconds=seconds)
+
+
+def page_faults() -> int:
+    """Return how often the operating system had to give this process a page of memory so far.
+
+    0 on Windows, which does not count them this way.
+
+    Taught in: notebooks/05_crossing_frameworks.ipynb
+    """
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+@cache
+def _ready(network: str, form: str) -> nn.Module:
+    """Return a trained network in a form that is to be timed."""
+    if form not in FORMS:
+        raise ValueError(f"expected one of the forms {', '.join(FORMS)}, got {form!r}")
+    model = _trained(network)
+    import torch
+
+    torch.set_num_threads(1)
+    if form == "eager":
+        return model
+    with torch.inference_mode():
+        traced = torch.jit.trace(model, torch.zeros(1, 1, 28, 28))
+        return torch.jit.optimize_for_inference(torch.jit.freeze(traced))
 
 
 def _trained(network: str) -> nn.Sequential:

@@ -116,6 +116,36 @@ class SeparableBlock(nn.Module):
         return self.activation(x + y if self.residual else y)
 
 
+class Residual(nn.Sequential):
+    """Layers whose output is added to their input, which has the same shape."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the sum, of the shape of ``x``."""
+        return x + super().forward(x)
+
+
+def striped_cnn(channels: int, classes: int) -> nn.Sequential:
+    """Return a small network for `edge_course.stripes`, untrained.
+
+    A strided convolution, a depthwise and a pointwise one with a sum around them, HardSwish
+    behind both that look along the picture, the mean over each channel, and a dense layer.
+
+    Parameters
+    ----------
+    channels, classes : of the pictures, float32 (n, channels, height, width) of any size.
+    """
+    return nn.Sequential(
+        conv_norm(channels, 16, kernel=3, stride=2, activation=nn.Hardswish()),
+        Residual(
+            conv_norm(16, 16, kernel=3, groups=16, activation=nn.Hardswish()),
+            conv_norm(16, 16, kernel=1),
+        ),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(16, classes),
+    )
+
+
 def depthwise_cnn() -> nn.Sequential:
     """Return the depthwise-separable CNN, untrained: 17,418 parameters.
 
@@ -198,8 +228,6 @@ def trained_seed_cnn() -> nn.Sequential:
     ------
     edge_course.data.DataError
         If the file of weights is missing or altered.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
     arrays = safetensors.numpy.load(data.read(SEED_CNN_WEIGHTS))
     return seed_cnn_from_keras_weights(arrays)

@@ -83,13 +83,13 @@ def fit(
 
     Parameters
     ----------
-    model : takes float32 (n, channels, height, width), gives scores (n, classes).
-    images : float32 (n, height, width, channels), such as 0 to 1.
+    model : takes float32 (n, channels, height, width) or (n, features), gives scores (n, classes).
+    images : float32 (n, height, width, channels), such as 0 to 1; or (n, features).
     labels : integers (n,), from 0 to classes − 1.
     epochs : how often to go through all pictures, at least 1.
     rate : the largest learning rate.
     loss : ``loss(model, pictures, labels)`` of one batch, a tensor of shape ().
-    augment : mirror half of the pictures, and move each batch by up to one pixel.
+    augment : mirror half of the pictures, and move each batch by up to one pixel; pictures only.
     after_step : called with the number of the step, from 1, after every change of the weights.
 
     Raises
@@ -103,6 +103,8 @@ def fit(
     x, y = as_tensor(images, model), as_labels(labels, len(images))
     if epochs < 1:
         raise ValueError(f"expected at least 1 epoch, got {epochs}")
+    if augment and x.ndim != 4:
+        raise ValueError("augment moves and mirrors pictures; rows of features have no sides")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError(
             "there is nothing to train: no parameter of the network has requires_grad; "
@@ -155,7 +157,7 @@ def scores(model: nn.Module, images: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     model : in evaluation mode, fake-quantized or not.
-    images : float32 (n, height, width, channels), such as 0 to 1.
+    images : float32 (n, height, width, channels), such as 0 to 1; or (n, features).
 
     Returns
     -------
@@ -188,14 +190,15 @@ def scores(model: nn.Module, images: np.ndarray) -> np.ndarray:
 
 
 def as_tensor(images: np.ndarray, model: nn.Module) -> torch.Tensor:
-    """Return pictures in PyTorch's order: (n, height, width, channels) → (n, channels, …).
+    """Return pictures in PyTorch's order, (n, height, width, channels) → (n, channels, …).
 
-    In memory they stay channels last, which convolutions compute a third faster, unless a module
-    of the network is neither PyTorch's nor the course's: it might call ``view``, which fails then.
+    Rows of features, (n, features), stay as they are. In memory pictures stay channels last, which
+    convolutions compute a third faster, unless a module of the network is neither PyTorch's nor the
+    course's: it might call ``view``, which fails then.
 
     Parameters
     ----------
-    images : float32 (n, height, width, channels), finite, at least one.
+    images : float32 (n, height, width, channels) or (n, features), finite, at least one.
     model : the network that is to take them.
 
     Raises
@@ -204,13 +207,15 @@ def as_tensor(images: np.ndarray, model: nn.Module) -> torch.Tensor:
         If the shape or the dtype is another one, there are none, or not all are finite.
     """
     images = np.ascontiguousarray(images)
-    if images.dtype != np.float32 or images.ndim != 4 or not images.size:
+    if images.dtype != np.float32 or images.ndim not in (2, 4) or not images.size:
         raise ValueError(
-            f"expected pictures float32 (n, height, width, channels), got {images.dtype} "
-            f"{images.shape}; fashion_mnist.preprocess makes them"
+            "expected pictures float32 (n, height, width, channels), or rows (n, features), got "
+            f"{images.dtype} {images.shape}; fashion_mnist.preprocess makes pictures"
         )
     if not np.isfinite(images).all():
         raise ValueError("the pictures have NaN or infinity in them")
+    if images.ndim == 2:
+        return torch.from_numpy(images)
     pictures = torch.from_numpy(images).permute(0, 3, 1, 2)  # NHWC → NCHW
     if all(type(module).__module__.startswith(_ANY_STRIDES) for module in model.modules()):
         return pictures
@@ -219,7 +224,7 @@ def as_tensor(images: np.ndarray, model: nn.Module) -> torch.Tensor:
 
 @contextmanager
 def taking(pictures: torch.Tensor) -> Iterator[None]:
-    """Say which pictures a network computed when it fails inside a ``with`` block.
+    """Say which inputs a network computed when it fails inside a ``with`` block.
 
     Raises
     ------
@@ -229,11 +234,10 @@ def taking(pictures: torch.Tensor) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        kind = "rows (features)" if pictures.ndim == 2 else "pictures (channels, height, width)"
         shape = ", ".join(map(str, pictures.shape[1:]))
         reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"the network does not take pictures (channels, height, width) = ({shape}): {reason}"
-        ) from error
+        raise ValueError(f"the network does not take {kind} = ({shape}): {reason}") from error
 
 
 def as_labels(labels: np.ndarray, count: int) -> torch.Tensor:

@@ -1,9 +1,12 @@
 """PyTorch's part of a comparison: called in another process, as the notebooks do."""
 
+import mmap
+import os
+
 import numpy as np
 import pytest
 
-from edge_course import fashion_mnist
+from edge_course import fashion_mnist, stripes
 from edge_course.frameworks import in_pytorch
 from edge_course.runtimes import ort
 
@@ -19,6 +22,16 @@ def test_scores_are_those_of_the_export(call, x: np.ndarray, network: str) -> No
     found = ort.Runner(call(in_pytorch.export_trained, network)).run(x)
     assert expected.shape == (5, 10)
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_network_learns_stripes_of_any_shape(call) -> None:
+    pictures, labels = stripes.pictures(400, (12, 20, 2), classes=2, seed=3)
+    file = call(in_pytorch.striped_network, pictures[:300], labels[:300], epochs=10)
+    runner = ort.Runner(file)
+    assert runner.input_shape == (2, 12, 20)
+    assert {"HardSwish", "Add"} <= {operator.name for operator in ort.operators(file)}
+    found = runner.predict(np.ascontiguousarray(pictures[300:].transpose(0, 3, 1, 2)))
+    assert np.mean(found == labels[300:]) > 0.7
 
 
 def test_weights_are_in_pytorchs_order(call) -> None:
@@ -38,11 +51,28 @@ def test_activations_end_in_the_scores(call, x: np.ndarray) -> None:
     )
 
 
-def test_latency_is_beside_the_yardstick(call, x: np.ndarray) -> None:
-    onnx = call(in_pytorch.export_trained, "depthwise_cnn")
-    timed = call(in_pytorch.time_beside_onnx, "depthwise_cnn", onnx, x[:1], seconds=0.2)
-    assert set(timed.seconds) == {"PyTorch", "ONNX Runtime"}
-    assert timed.ratio("PyTorch", "ONNX Runtime").median > 0
+@pytest.mark.parametrize("form", in_pytorch.FORMS)
+def test_more_pictures_take_longer(call, x: np.ndarray, form: str) -> None:
+    many = np.repeat(x, 60, axis=0)  # (300, 1, 28, 28)
+    one, all_of_them = (
+        call(in_pytorch.trained_seconds, "depthwise_cnn", form, pictures, seconds=0.02)
+        for pictures in (x[:1], many)
+    )
+    assert 0 < one < all_of_them
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not count them this way")
+def test_memory_that_is_written_for_the_first_time_is_counted() -> None:
+    before = in_pytorch.page_faults()
+    new = mmap.mmap(-1, 64 * mmap.PAGESIZE)
+    for page in range(64):
+        new[page * mmap.PAGESIZE] = 1
+    assert in_pytorch.page_faults() - before > 0
+
+
+def test_an_unknown_form_is_named(x: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="eager, frozen, got 'fast'"):
+        in_pytorch.trained_seconds("seed_cnn", "fast", x)
 
 
 @pytest.mark.parametrize("function", [in_pytorch.trained_weights, in_pytorch.export_trained])

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from edge_course import fashion_mnist
+from edge_course import fashion_mnist, stripes
 from edge_course.networks import torch_training
 
 
@@ -238,3 +238,31 @@ def test_a_training_that_breaks_off_leaves_a_network_ready_to_evaluate(pictures)
 def test_no_epoch_is_refused(pictures) -> None:
     with pytest.raises(ValueError, match="at least 1 epoch"):
         torch_training.fit(linear(), *pictures, epochs=0, rate=0.01)
+
+
+@pytest.mark.parametrize(("features", "classes"), [(3, 2), (17, 5)])
+def test_rows_of_features_train_a_dense_network(features: int, classes: int) -> None:
+    """The class is the largest of the first features: what the network gets is compared too."""
+    rows = np.random.default_rng(0).normal(size=(400, features)).astype(np.float32)
+    labels = rows[:, :classes].argmax(axis=1)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(features, 32), nn.ReLU(), nn.Linear(32, classes))
+    torch_training.fit(model, rows, labels, epochs=30, rate=0.02)
+    found = torch_training.scores(model, rows)
+    assert found.shape == (400, classes)
+    with torch.no_grad():
+        np.testing.assert_allclose(found, model(torch.from_numpy(rows)), atol=1e-5)
+    assert np.mean(found.argmax(axis=1) == labels) > 0.9
+    with pytest.raises(ValueError, match=r"does not take rows \(features\) = \(1\)"):
+        torch_training.scores(model, rows[:, :1])
+    with pytest.raises(ValueError, match="have no sides"):
+        torch_training.fit(model, rows, labels, epochs=1, rate=0.01, augment=True)
+
+
+def test_colour_pictures_that_are_not_square_and_four_classes() -> None:
+    images, labels = stripes.pictures(200, (12, 20, 3), 4, seed=1)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 10 * 18, 4))
+    losses = torch_training.fit(model, images, labels, epochs=12, rate=0.01, augment=False)
+    assert np.mean(losses[-4:]) < 0.6 * losses[0]
+    assert torch_training.scores(model, images).shape == (200, 4)

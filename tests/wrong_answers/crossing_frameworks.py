@@ -1,6 +1,9 @@
 """Wrong answers to the exercises of notebook 05, each a mistake of its own."""
 
 import numpy as np
+from onnxruntime import InferenceSession
+
+from edge_course.frameworks.onnx_layout import convolution_model
 
 # conv_kernel
 
@@ -103,6 +106,46 @@ def returns_the_total(size, kernel, stride, dilation):
     return max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
 
 
+# onnx_channels_last
+
+
+def _asked(kernel, pictures):
+    return InferenceSession(convolution_model(kernel)).run(None, {"picture": pictures})[0]
+
+
+def gives_the_pictures_as_they_are(kernel, x):
+    return _asked(kernel, x)
+
+
+def reshapes_the_pictures(kernel, x):
+    n, height, width, channels = x.shape
+    return _asked(kernel, x.reshape(n, channels, height, width)).transpose(0, 2, 3, 1)
+
+
+def leaves_the_answer_in_nchw(kernel, x):
+    return _asked(kernel, x.transpose(0, 3, 1, 2))
+
+
+def reshapes_the_answer(kernel, x):
+    maps = _asked(kernel, x.transpose(0, 3, 1, 2))
+    n, filters, height, width = maps.shape
+    return maps.reshape(n, height, width, filters)
+
+
+def swaps_height_and_width(kernel, x):
+    return _asked(kernel, x.transpose(0, 3, 2, 1)).transpose(0, 2, 3, 1)
+
+
+def turns_the_kernel_too(kernel, x):
+    turned = np.ascontiguousarray(kernel[..., ::-1, ::-1])
+    return _asked(turned, x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+
+
+def returns_the_list(kernel, x):
+    session = InferenceSession(convolution_model(kernel))
+    return session.run(None, {"picture": x.transpose(0, 3, 1, 2)})
+
+
 WRONG = {
     "conv_kernel": [
         reshapes, reverses_the_axes, channels_and_filters_swapped, channels_last_only,
@@ -116,5 +159,14 @@ WRONG = {
         same_on_both_sides, odd_one_first, forgets_the_stride, forgets_the_dilation,
         rounds_the_windows_down, forgets_that_nothing_is_cut_off, multiplies_the_whole_kernel,
         returns_the_total,
+    ],
+    "onnx_channels_last": [
+        gives_the_pictures_as_they_are,
+        reshapes_the_pictures,
+        leaves_the_answer_in_nchw,
+        reshapes_the_answer,
+        swaps_height_and_width,
+        turns_the_kernel_too,
+        returns_the_list,
     ],
 }  # fmt: skip

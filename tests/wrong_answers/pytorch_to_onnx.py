@@ -1,8 +1,13 @@
 """Plausible wrong answers to the exercises of notebook 04, each a mistake of its own."""
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from onnxruntime import InferenceSession, quantization
+
+from edge_course.runtimes.onnx_calibration import dense_model
 
 
 def _averages(gradient, m, v, beta1, beta2):
@@ -178,6 +183,60 @@ def divides_the_wrong_way(weight):
     return np.where(largest > 0, 127 / np.maximum(largest, np.float32(1e-9)), np.float32(1))
 
 
+# int8_outputs
+
+
+def _quantized(weight, rows, x, at_a_time=1, **changes):
+    left = iter([rows[i : i + at_a_time] for i in range(0, len(rows), at_a_time)])
+
+    class Reader(quantization.CalibrationDataReader):
+        def get_next(self):
+            batch = next(left, None)
+            return None if batch is None else {"x": batch}
+
+    types = {
+        "weight_type": quantization.QuantType.QInt8,
+        "activation_type": quantization.QuantType.QUInt8,
+    }
+    settings = {"per_channel": True} | types | changes
+    with TemporaryDirectory() as folder:
+        made = Path(folder, "int8.onnx")
+        quantization.quantize_static(dense_model(weight), made, Reader(), **settings)
+        return InferenceSession(made.read_bytes()).run(None, {"x": x})[0]
+
+
+def one_scale_for_the_layer(weight, calibration, x):
+    return _quantized(weight, calibration, x, per_channel=False)
+
+
+def calibrates_with_the_first_row_only(weight, calibration, x):
+    return _quantized(weight, calibration[:1], x)
+
+
+def calibrates_with_what_it_computes(weight, calibration, x):
+    return _quantized(weight, x, x)
+
+
+def forgets_the_last_row(weight, calibration, x):
+    return _quantized(weight, calibration[: max(1, len(calibration) - 1)], x)
+
+
+def calibrates_with_scaled_rows(weight, calibration, x):
+    return _quantized(weight, calibration / 255, x)
+
+
+def stays_in_float32(weight, calibration, x):
+    return x @ weight.T
+
+
+def returns_the_calibration_outputs(weight, calibration, x):
+    return _quantized(weight, calibration, calibration)
+
+
+def a_row_without_its_batch(weight, calibration, x):
+    return _quantized(weight, calibration.ravel(), x)
+
+
 WRONG: dict[str, list[Callable]] = {
     "adam_step": [
         goes_uphill,
@@ -213,5 +272,15 @@ WRONG: dict[str, list[Callable]] = {
         gives_zeros_a_scale_of_zero,
         keeps_the_axes,
         divides_the_wrong_way,
+    ],
+    "int8_outputs": [
+        one_scale_for_the_layer,
+        calibrates_with_the_first_row_only,
+        calibrates_with_what_it_computes,
+        forgets_the_last_row,
+        calibrates_with_scaled_rows,
+        stays_in_float32,
+        returns_the_calibration_outputs,
+        a_row_without_its_batch,
     ],
 }
