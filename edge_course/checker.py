@@ -218,7 +218,13 @@ def _compare(
 
 
 def _same(given: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-    return all(np.array_equal(given[k], arguments[k], equal_nan=_real(given[k])) for k in arguments)
+    return all(
+        # NumPy takes bytes for a text, and long ones for a number.
+        given[k] == value
+        if isinstance(value, bytes)
+        else np.array_equal(given[k], value, equal_nan=_real(given[k]))
+        for k, value in arguments.items()
+    )
 
 
 def _real(value: Any) -> bool:
