@@ -1,4 +1,4 @@
-"""A network for the own-model cells of notebook 07: another shape, other classes, a residual sum."""
+"""A network for the own-model cells of notebook 07: another shape, other classes, a sum."""
 
 import keras
 import numpy as np
