@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase
 
-from edge_course import checker, exercises
+from edge_course import checker, data, exercises
 from edge_course.exercises import EXERCISES, check, solution
 from tests.support.effort import effort
 from tests.wrong_answers import WRONG
@@ -70,7 +70,7 @@ def worked_example(name: str) -> tuple[dict[str, Any], Any]:
     """Return the arguments and the result that a hint's example shows."""
     example = EXERCISES[name].hint.example
     call, result = re.match(r"`(.+?)` → `(.+?)`: \S", example).groups()
-    values = {"inf": math.inf}
+    values = {"inf": math.inf, "data": data}
     assert call.startswith(f"{name}(")
     given = eval(f"[{call[len(name) + 1 : -1]}]", values)
     parameters = inspect.signature(EXERCISES[name].reference).parameters

@@ -6,10 +6,12 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from edge_course import data
 from edge_course.checker import Exercise, Hint
 from edge_course.quantization.calibration import minimum_maximum
 from edge_course.quantization.packing import pack
 from edge_course.quantization.quant import asymmetric, quantize_bits
+from edge_course.runtimes.litert import tensor_range
 
 # Quarters and powers of two: every quotient is exact, and halves to be rounded are frequent.
 _QUARTERS = st.integers(-40, 40).map(lambda i: i / 4)
@@ -112,6 +114,31 @@ EXERCISES = (
             "a depthwise kernel": {
                 "x": np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2), "axis": 3,
             },
+        },
+    ),
+    Exercise(
+        tensor_range,
+        {
+            "model": st.sampled_from(["compressed_20.tflite", "depthwise_cnn_int8.tflite"]).map(
+                data.read
+            ),
+            "index": st.integers(0, 15),
+        },
+        why="scale · (q − zero_point), for the lowest and the highest code that the tensor's dtype "
+        "has, and for each of its scales: one for activations, one a channel for weights.",
+        hint=Hint(
+            approach="Let the interpreter list its tensors and take the one with that index. What "
+            "are the lowest and the highest code of its dtype? What do they stand for?",
+            example='`tensor_range(data.read("depthwise_cnn_int8.tflite"), 0)` → `([0.0], [1.0])`: '
+            "the input is int8, its zero point −128, its scale about 1/255.",
+            trap="A bias is int32, not int8. The entry `quantization` shows one scale only, and "
+            "0 where there are several.",
+        ),
+        edge_cases={
+            "the input": {"model": data.read("depthwise_cnn_int8.tflite"), "index": 0},
+            "a bias": {"model": data.read("depthwise_cnn_int8.tflite"), "index": 6},
+            "a kernel": {"model": data.read("depthwise_cnn_int8.tflite"), "index": 7},
+            "no scale": {"model": data.read("depthwise_cnn_int8.tflite"), "index": 1},
         },
     ),
     Exercise(

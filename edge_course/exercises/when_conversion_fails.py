@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from edge_course import data
 from edge_course.checker import Exercise, Hint
 from edge_course.frameworks import clinic
 
@@ -30,35 +31,20 @@ def _sent(content: bytes) -> dict[str, object]:
     return {"content": content, "size": 5, "sha256": hashlib.sha256(_SENT).hexdigest()}
 
 
+_STAGES = st.shared(st.integers(1, 3), key="stages").flatmap(
+    lambda n: st.lists(
+        arrays(np.float64, 2, elements=st.integers(-4, 4).map(float), fill=st.nothing()),
+        min_size=n,
+        max_size=n,
+    )
+)
+
+
+def _noisy(stages: list[np.ndarray]) -> list[np.ndarray]:
+    return [stage + 0.25 for stage in stages]
+
+
 EXERCISES: tuple[Exercise, ...] = (
-    Exercise(
-        clinic.prepare_calibration,
-        {
-            "images": _COUNT.flatmap(
-                lambda n: arrays(np.uint8, (n * 2, 1, 2), elements=st.integers(0, 255))
-            ),
-            "labels": _COUNT.flatmap(lambda n: st.permutations([0, 1] * n)).map(np.array),
-            "per_class": st.integers(1, 2),
-        },
-        why="The first per_class pictures of every class, as float32 with a last axis for the "
-        "channel, divided by 255: by that, not by what happens to be the largest pixel.",
-        hint=Hint(
-            approach="The converter measures ranges on these pictures, so they must look exactly "
-            "as those of the training: which pictures, which shape, which dtype, which "
-            "scale?",
-            example="`prepare_calibration([[[0, 51]], [[102, 0]]], [0, 1], 1)` → `[[[[0.0], "
-            "[0.2]]], [[[0.4], [0.0]]]]`: 51 is a fifth of 255.",
-            trap="Dividing by the largest pixel at hand makes dark pictures brighter than they "
-            "were in training.",
-        ),
-        edge_cases={
-            "dark pictures only": {
-                "images": np.array([[[0, 51]], [[102, 0]]], np.uint8),
-                "labels": np.array([0, 1]),
-                "per_class": 1,
-            },
-        },
-    ),
     Exercise(
         clinic.is_full_int8,
         {
@@ -167,24 +153,6 @@ EXERCISES: tuple[Exercise, ...] = (
         },
     ),
     Exercise(
-        clinic.rows_for_nhwc,
-        {"channels": _SIZES, "height": _SIZES, "width": _SIZES},
-        why="Channels last means that the channel runs fastest: pixel (y, x) of channel c is row "
-        "(c · height + y) · width + x, and the rows are listed by y, then x, then c.",
-        hint=Hint(
-            approach="Number the rows of a tiny picture, channel after channel. Then read these "
-            "numbers off pixel by pixel.",
-            example="`rows_for_nhwc(2, 1, 3)` → `[0, 3, 1, 4, 2, 5]`: the first pixel has the "
-            "rows 0 and 3.",
-            trap="The list says which old row stands at each new place. The inverse list looks "
-            "like it, and is the same when the sizes are equal.",
-        ),
-        edge_cases={
-            "two channels of three pixels": {"channels": 2, "height": 1, "width": 3},
-            "three different sizes": {"channels": 4, "height": 2, "width": 3},
-        },
-    ),
-    Exercise(
         clinic.erf,
         {"x": arrays(np.float64, _SIZES, elements=st.integers(-8, 8).map(lambda i: i / 2))},
         why="The formula holds for x ≥ 0: put |x| into it, and give the result the sign of x.",
@@ -204,22 +172,72 @@ EXERCISES: tuple[Exercise, ...] = (
     Exercise(
         clinic.first_supported_opset,
         {
-            "needed": st.lists(st.integers(1, 24), min_size=1, max_size=3).map(tuple),
-            "supported": st.lists(st.integers(15, 24), min_size=1, max_size=2).map(tuple),
+            "model": st.sampled_from(["bottleneck_cnn.onnx", "bottleneck_exit.onnx"]).map(
+                data.read
+            ),
+            "supported": st.lists(st.integers(9, 24), min_size=1, max_size=2).map(tuple),
         },
         why="An operator set has all operators from the largest needed number on; a runtime has "
         "all sets up to its own. So it is the largest needed, if the weakest runtime has that.",
         hint=Hint(
-            approach="From which set on are all operators there? Up to which set does every "
-            "runtime read?",
-            example="`first_supported_opset((13, 17), (21, 19))` → `17`: all operators are in 17, "
-            "and both runtimes read it.",
-            trap="The newest operator demands, the oldest runtime limits. If these two do not "
-            "meet there is no such set.",
+            approach="Since which set is each operator of the file as it is used there? From "
+            "which set on are all of them there? Up to which set does every runtime read?",
+            example='`first_supported_opset(data.read("bottleneck_cnn.onnx"), (23, 26))` → '
+            "`19`: one of its operators changed in 19, none after it, and both runtimes read that.",
+            trap="An operator's first set is not enough: it may have changed since. And the number "
+            "that is stamped on the file may be newer than anything in it.",
         ),
         edge_cases={
-            "one runtime is too old": {"needed": (13, 22), "supported": (26, 21)},
-            "just new enough": {"needed": (13, 22), "supported": (26, 22)},
+            "one runtime is too old": {
+                "model": data.read("bottleneck_cnn.onnx"),
+                "supported": (26, 9),
+            },
+            "new enough": {"model": data.read("bottleneck_cnn.onnx"), "supported": (26, 23)},
+        },
+    ),
+    Exercise(
+        clinic.first_difference,
+        {
+            "expected": _STAGES,
+            "found": st.one_of(_STAGES, _STAGES.map(_noisy)),
+            "tolerance": st.sampled_from([0.0, 0.5]),
+        },
+        why="The first stage, from the front, whose shape differs, or a number of which is off by "
+        "more than the tolerance times the stage's largest expected number; NaN always is.",
+        hint=Hint(
+            approach="Go from the front and stop at the first stage that fails. What do you ask "
+            "first of a stage, before you can subtract?",
+            example="`first_difference([[1.0, 2.0], [4.0, 8.0]], [[1.0, 2.0], [4.0, 0.0]], 0.5)` → "
+            "`1`: 8 is off by 8, and 4 is allowed there.",
+            trap="A comparison with NaN is never true, so ask whether all is well, not whether "
+            "something is wrong. Stages have magnitudes of their own, and negative numbers.",
+        ),
+        edge_cases={
+            "the same": {
+                "expected": [np.ones(2), np.ones(3)],
+                "found": [np.ones(2), np.ones(3)],
+                "tolerance": 0.1,
+            },
+            "another shape": {
+                "expected": [np.ones(2), np.ones(3)],
+                "found": [np.ones(2), np.ones((3, 1))],
+                "tolerance": 0.1,
+            },
+            "not a number": {
+                "expected": [np.ones(2)],
+                "found": [np.array([1, np.nan])],
+                "tolerance": 0.1,
+            },
+            "large numbers that are negative": {
+                "expected": [np.array([-100.0, 1.0])],
+                "found": [np.array([-95.0, 1.0])],
+                "tolerance": 0.1,
+            },
+            "two differ": {
+                "expected": [np.ones(2), np.ones(3), np.ones(1)],
+                "found": [np.ones(2), np.zeros(3), np.zeros(1)],
+                "tolerance": 0.1,
+            },
         },
     ),
     Exercise(

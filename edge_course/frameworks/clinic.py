@@ -1,4 +1,4 @@
-"""First aid for conversions that fail: one small function for each case of notebook 06.
+"""First aid for conversions that fail: small functions for the cases of notebook 06.
 
 `file_state` is that of `data`, by which every file of the course is checked.
 """
@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_course import fashion_mnist
 from edge_course.data import file_state as file_state
 from edge_course.measure import Latency
-from edge_course.networks.layout import dense_kernel
 from edge_course.quantization import quant
 
 
@@ -32,37 +30,6 @@ def attempt(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         print(textwrap.fill(text, 100, subsequent_indent="    "))
         return None
-
-
-def prepare_calibration(images: np.ndarray, labels: np.ndarray, per_class: int) -> np.ndarray:
-    """Return a calibration set: some pictures of every class, scaled as for training.
-
-    Parameters
-    ----------
-    images : uint8, shape (n, height, width), values 0 to 255.
-    labels : integer classes, shape (n,).
-    per_class : pictures to take of each class, the first ones.
-
-    Returns
-    -------
-    np.ndarray
-        float32, shape (classes · per_class, height, width, 1), values 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If the pictures are not uint8 of that shape, or a class has too few.
-
-    Taught in: notebooks/06_when_conversion_fails.ipynb
-    """
-    images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim != 3 or len(images) != len(labels):
-        raise ValueError(
-            f"expected uint8 pictures of shape ({len(labels)}, height, width), one for each "
-            f"label, got {images.dtype} {images.shape}"
-        )
-    chosen = images[fashion_mnist.first_of_each_class(labels, per_class)]
-    return chosen[..., np.newaxis].astype(np.float32) / 255
 
 
 def is_full_int8(dtypes: Sequence[str]) -> bool:
@@ -180,34 +147,6 @@ def pad_to_batch(x: np.ndarray, n: int) -> np.ndarray:
     return np.concatenate([x, missing]).reshape(-1, n, *x.shape[1:])
 
 
-def rows_for_nhwc(channels: int, height: int, width: int) -> np.ndarray:
-    """Return which row of a dense kernel behind a channels-first flatten goes where.
-
-    ``kernel[rows_for_nhwc(c, h, w)]`` is the kernel behind a channels-last flatten.
-
-    Parameters
-    ----------
-    channels, height, width : of the picture before the flatten.
-
-    Returns
-    -------
-    np.ndarray
-        int64, shape (channels · height · width,): each row's number in the channels-first
-        order, listed in the channels-last order.
-
-    Raises
-    ------
-    ValueError
-        If a size is less than 1.
-
-    Taught in: notebooks/06_when_conversion_fails.ipynb
-    """
-    if min(channels, height, width) < 1:
-        raise ValueError(f"expected sizes from 1, got {(channels, height, width)}")
-    numbers = np.arange(channels * height * width)[:, np.newaxis]  # a kernel of one unit
-    return dense_kernel(numbers, (channels, height, width))[:, 0]
-
-
 def erf(x: Any, ops: ModuleType = np) -> Any:
     """Return the error function, from a few plain operators.
 
@@ -230,29 +169,69 @@ def erf(x: Any, ops: ModuleType = np) -> Any:
     return ops.sign(x) * (1 - sum_ * ops.exp(-positive * positive))
 
 
-def first_supported_opset(needed: Sequence[int], supported: Sequence[int]) -> int:
-    """Return the oldest operator set with which every operator works in every runtime.
+def first_supported_opset(model: bytes, supported: Sequence[int]) -> int:
+    """Return the oldest operator set with which a model works in every runtime.
 
     Parameters
     ----------
-    needed : the operator set since which each operator of the model is as it is used.
+    model : the content of an ``.onnx`` file with the standard's own operators.
     supported : the newest operator set of each runtime that has to run the model.
 
     Raises
     ------
     ValueError
-        If there are no operators or no runtimes.
+        If there are no runtimes.
 
     Returns
     -------
     int
-        0 if there is none.
+        The largest of the sets since which an operator is as the model uses it; 0 if a runtime
+        does not go so far.
 
     Taught in: notebooks/06_when_conversion_fails.ipynb
     """
-    if not needed or not supported:
-        raise ValueError("expected at least one operator and one runtime")
-    return max(needed) if max(needed) <= min(supported) else 0
+    import onnx
+
+    if not supported:
+        raise ValueError("expected at least one runtime")
+    proto = onnx.load_from_string(model)
+    stamped = next(o.version for o in proto.opset_import if o.domain == "")
+    names = {node.op_type for node in proto.graph.node}
+    needed = max(onnx.defs.get_schema(name, stamped, "").since_version for name in names)
+    return needed if needed <= min(supported) else 0
+
+
+def first_difference(
+    expected: Sequence[np.ndarray], found: Sequence[np.ndarray], tolerance: float
+) -> int:
+    """Return at which stage two networks that should be one first differ.
+
+    Parameters
+    ----------
+    expected, found : what each stage hands on, from the front; of the same number of stages.
+    tolerance : largest difference allowed, as a share of the largest expected number of a stage.
+
+    Returns
+    -------
+    int
+        The stage, from 0; −1 if none differs. Another shape is a difference, and so is NaN.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of stages differ.
+
+    Taught in: notebooks/06_when_conversion_fails.ipynb
+    """
+    if len(expected) != len(found):
+        raise ValueError(f"expected as many stages, got {len(expected)} and {len(found)}")
+    for stage, (theirs, ours) in enumerate(zip(expected, found, strict=True)):
+        if np.shape(theirs) != np.shape(ours):
+            return stage
+        allowed = tolerance * np.abs(theirs).max(initial=0)
+        if not np.all(np.abs(np.subtract(theirs, ours)) <= allowed):
+            return stage
+    return -1
 
 
 def fit_input(picture: np.ndarray, scale: float, zero_point: int) -> np.ndarray:

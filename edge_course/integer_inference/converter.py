@@ -18,7 +18,7 @@ import numpy as np
 
 from edge_course.quantization import calibration, quant
 from edge_course.runtimes import model_files
-from edge_course.runtimes.tflite_file import Operator, read_tflite
+from edge_course.runtimes.tflite_file import Operator, Tensor, read_tflite
 
 CHANNEL_AXIS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}  # of the kernel
 SAME_CODES = ("MAX_POOL_2D", "AVERAGE_POOL_2D", "RESHAPE", "PAD")  # only move or choose codes
@@ -69,8 +69,6 @@ def seen_ranges(
         If it is not a TFLite model that the runtime can read.
     ValueError
         If the inputs are of another dtype or shape, there are none, or not all are finite.
-
-    Taught in: notebooks/07_quantization_math.ipynb
     """
     operators = read_tflite(model).operators
     import tensorflow as tf
@@ -182,3 +180,41 @@ def parameters(
         elif out.dtype == np.float32:
             raise ValueError(f"no rule for the operator {op.name}")
     return codes
+
+
+def beside_file(
+    float32: bytes | str | os.PathLike, int8: bytes | str | os.PathLike, inputs: np.ndarray
+) -> dict[str, tuple[quant.Parameters, Tensor]]:
+    """Return `parameters` beside what the converter wrote into the int8 file.
+
+    Parameters
+    ----------
+    float32 : a network without quantization, the content of a ``.tflite`` file, or its path.
+    int8 : the same network in int8, its input and output too.
+    inputs : float32, shape (n, *input shape): what the int8 file was calibrated on.
+
+    Returns
+    -------
+    dict of str to (quant.Parameters, Tensor)
+        Name in the float32 file → scale and zero point by the rules, and the int8 file's tensor,
+        for every tensor that has a scale there.
+
+    Raises
+    ------
+    ModelError
+        If it is not a TFLite model that the runtime can read.
+    ValueError
+        As `parameters` and `seen_ranges`; or if the files do not have the same operators.
+
+    Taught in: notebooks/07_quantization_math.ipynb
+    """
+    ours, pairs = parameters(float32, seen_ranges(float32, inputs)), {}
+    real, whole = read_tflite(float32).operators, read_tflite(int8).operators
+    names = [[op.name for op in operators] for operators in (real, whole)]
+    if names[0] != names[1]:
+        raise ValueError(f"expected the same operators in both files, got {names[0]}, {names[1]}")
+    for a, b in zip(real, whole, strict=True):
+        for before, after in zip(a.inputs + a.outputs, b.inputs + b.outputs, strict=True):
+            if len(after.scales):
+                pairs[before.name] = ours[before.name], after
+    return pairs

@@ -76,6 +76,7 @@ def percentile(x: np.ndarray, share: float = 99.9) -> tuple[np.ndarray, np.ndarr
 def least_squares(
     x: np.ndarray,
     bits: int = 8,
+    axis: int | None = None,
     *,
     parameters: Callable[..., quant.Parameters] = quant.asymmetric,
     candidates: int = 100,
@@ -89,33 +90,39 @@ def least_squares(
     ----------
     x : real numbers, any shape, finite, at least one.
     bits : of a code, 2 to 8.
+    axis : of the channels, for a range of each; none for one range of the whole tensor.
     parameters : `quant.asymmetric` or `quant.symmetric`, what the range is for.
     candidates : n, how many ranges to try, at least 1.
 
     Returns
     -------
     tuple of np.ndarray
-        Two float32 numbers.
+        As of `minimum_maximum`.
 
     Raises
     ------
     ValueError
-        If there are no numbers, or NaN or infinity, or bits or candidates are not as above.
+        If there are no numbers, or NaN or infinity, or no such axis, or bits or candidates
+        are not as above.
 
     Taught in: notebooks/07_quantization_math.ipynb
     """
+    low, high = minimum_maximum(x, axis)
     x = _checked(x)
     if candidates < 1:
         raise ValueError(f"expected at least 1 candidate, got {candidates}")
-    shares = np.arange(1, candidates + 1, dtype=np.float32) / np.float32(candidates)
-    ranges = [(x.min() * share, x.max() * share) for share in shares]
     narrow = parameters is quant.symmetric
-
-    def error(limits: tuple[np.ndarray, np.ndarray]) -> float:
-        back = round_trip.fake_quantize(x, *parameters(*limits, bits), bits, narrow=narrow)
-        return np.mean(np.square(back - x, dtype=np.float64))
-
-    return min(ranges, key=error)
+    run_over = tuple(i for i in range(x.ndim) if np.shape(low)[i : i + 1] in ((), (1,)))
+    best, smallest = np.float32(1), np.inf
+    for i in range(1, candidates + 1):
+        share = np.float32(i) / np.float32(candidates)
+        limits = parameters(low * share, high * share, bits)
+        back = round_trip.fake_quantize(x, *limits, bits, narrow=narrow)
+        squares = np.square(back - x, dtype=np.float64)
+        error = squares.mean(axis=run_over, keepdims=axis is not None)
+        best = np.where(error < smallest, share, best)
+        smallest = np.minimum(error, smallest)
+    return low * best, high * best
 
 
 def entropy(x: np.ndarray, bits: int = 8, *, bins: int = 2048) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KERNELS", "MODES", "ModelError", "Runner", "convert", "interpreter", "outputs",
+    "tensor_range",
 ]  # fmt: skip
 
 KERNELS = ("default", "reference")
@@ -123,6 +124,42 @@ def outputs(
         made.set_tensor(inputs[0]["index"], x)
         made.invoke()
         return {d["index"]: made.get_tensor(d["index"]) for d in made.get_output_details()}
+
+
+def tensor_range(model: bytes | str | os.PathLike, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest real number that each channel of a tensor can hold.
+
+    scale · (q − zero point) for the lowest and the highest code q that the tensor's dtype has.
+
+    Parameters
+    ----------
+    model : the content of a ``.tflite`` file, or its path.
+    index : of the tensor, as `Interpreter.get_tensor_details` numbers them.
+
+    Returns
+    -------
+    low, high : np.ndarray
+        float64, one number for each scale of the tensor; none if it has no scale.
+
+    Raises
+    ------
+    ModelError
+        If it is not a TFLite model that this runtime can read.
+    ValueError
+        If there is no such tensor.
+
+    Taught in: notebooks/07_quantization_math.ipynb
+    """
+    details = interpreter(model).get_tensor_details()
+    found = [detail for detail in details if detail["index"] == index]
+    if not found:
+        raise ValueError(f"{model_files.name(model)}: there is no tensor with the index {index!r}")
+    codes = found[0]["quantization_parameters"]
+    scales, zero_points = np.float64(codes["scales"]), np.float64(codes["zero_points"])
+    if not scales.size:
+        return scales, scales
+    limits = np.iinfo(found[0]["dtype"])
+    return scales * (limits.min - zero_points), scales * (limits.max - zero_points)
 
 
 class Runner(BatchRunner):

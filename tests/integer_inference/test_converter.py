@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from edge_course import fashion_mnist, process
+from edge_course import data, fashion_mnist, process
 from edge_course.integer_inference import converter
 from edge_course.networks import keras_models
 from edge_course.quantization import calibration, quant
@@ -100,6 +100,19 @@ def test_the_codes_of_all_weights(files, inputs) -> None:
             assert np.array_equal(sums, theirs[bias.name].values)
             compared += codes.size + sums.size
     assert compared > 10_000
+
+
+def test_beside_file_pairs_every_tensor_with_what_the_file_says(files, inputs) -> None:
+    float32, int8 = files
+    theirs = integers(float32, int8)
+    pairs = converter.beside_file(float32, int8, inputs)
+    assert {*pairs} == {*theirs}
+    for name, (found, tensor) in pairs.items():
+        assert tensor.index == theirs[name].index and np.array_equal(
+            tensor.scales, found.scale.ravel()
+        )
+    with pytest.raises(ValueError, match="expected the same operators in both files"):
+        converter.beside_file(float32, data.read("compressed_20.tflite"), inputs)
 
 
 def test_which_ranges_are_not_those_of_the_activations(files, network, inputs) -> None:

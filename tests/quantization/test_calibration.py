@@ -95,6 +95,17 @@ def test_least_squares_by_brute_force(x, bits, symmetric, candidates) -> None:
     assert error <= min(tried) * (1 + 1e-4) + 1e-9 * float(np.abs(x).max()) ** 2
 
 
+@pytest.mark.parametrize("axis", [0, 2, -1])
+def test_least_squares_of_each_channel_is_that_of_the_channel_alone(axis) -> None:
+    x = np.random.default_rng(0).laplace(size=(3, 50, 4)).astype(np.float32)
+    low, high = calibration.least_squares(x, 3, axis, parameters=quant.symmetric)
+    channels = np.moveaxis(x, axis, 0)
+    alone = [calibration.least_squares(c, 3, parameters=quant.symmetric) for c in channels]
+    assert list(zip(low.ravel(), high.ravel(), strict=True)) == alone
+    assert np.broadcast_shapes(low.shape, x.shape) == x.shape
+    assert len(np.unique(high / channels.max(axis=(1, 2)).reshape(high.shape))) > 1
+
+
 def test_least_squares_is_close_to_the_best_threshold_there_is() -> None:
     """Against each of 500 thresholds, most of which it did not try."""
     x = np.abs(np.random.default_rng(0).laplace(size=2000)).astype(np.float32)

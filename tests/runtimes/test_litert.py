@@ -534,3 +534,18 @@ def test_name_that_is_no_text_is_refused(files) -> None:
     for load in (litert.Runner, tflite_file.read_tflite):
         with pytest.raises(litert.ModelError, match=r"these bytes: LiteRT.* cannot"):
             load(altered)
+
+
+def test_a_tensors_range_is_what_its_lowest_and_highest_codes_stand_for(files) -> None:
+    for tensor in tflite_file.read_tflite(files["int8"]).operators[0].inputs:
+        low, high = litert.tensor_range(files["int8"], tensor.index)
+        assert len(low) == len(high) == len(tensor.scales)
+        if tensor.dtype == np.int8:
+            for i, (scale, zero) in enumerate(zip(tensor.scales, tensor.zero_points, strict=True)):
+                assert low[i] == pytest.approx(quant.dequantize(np.int8(-128), scale, zero))
+                assert high[i] == pytest.approx(quant.dequantize(np.int8(127), scale, zero))
+        else:
+            assert np.allclose(high, tensor.scales * (2.0**31 - 1)) and np.all(low < -high)
+    assert [len(limits) for limits in litert.tensor_range(files["float32"], 0)] == [0, 0]
+    with pytest.raises(ValueError, match="there is no tensor with the index 999"):
+        litert.tensor_range(files["int8"], 999)

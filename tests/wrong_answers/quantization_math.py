@@ -1,6 +1,7 @@
 """Wrong answers to the exercises of notebook 07, each a mistake of its own."""
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 
 # asymmetric
 
@@ -159,6 +160,62 @@ def returns_float64(x, axis):
     return x.min(axis=others, keepdims=True), x.max(axis=others, keepdims=True)
 
 
+# tensor_range
+
+
+def _detail(model, index):
+    return Interpreter(model_content=model).get_tensor_details()[index]
+
+
+def _codes(model, index):
+    codes = _detail(model, index)["quantization_parameters"]
+    return np.float64(codes["scales"]), np.float64(codes["zero_points"])
+
+
+def _limits(model, index):
+    dtype = np.int8 if not len(_codes(model, index)[0]) else _detail(model, index)["dtype"]
+    return np.iinfo(dtype)
+
+
+def takes_all_for_int8(model, index):
+    scales, zero_points = _codes(model, index)
+    return scales * (-128 - zero_points), scales * (127 - zero_points)
+
+
+def takes_the_one_scale(model, index):
+    scale, zero_point = _detail(model, index)["quantization"]
+    limits = _limits(model, index)
+    return np.array([scale * (limits.min - zero_point)]), np.array(
+        [scale * (limits.max - zero_point)]
+    )
+
+
+def adds_the_zero_point(model, index):
+    (scales, zero_points), limits = _codes(model, index), _limits(model, index)
+    return scales * (limits.min + zero_points), scales * (limits.max + zero_points)
+
+
+def forgets_the_zero_point(model, index):
+    (scales, _), limits = _codes(model, index), _limits(model, index)
+    return scales * limits.min, scales * limits.max
+
+
+def leaves_the_lowest_code_out(model, index):
+    (scales, zero_points), limits = _codes(model, index), _limits(model, index)
+    return scales * (limits.min + 1 - zero_points), scales * (limits.max - zero_points)
+
+
+def returns_one_number(model, index):
+    (scales, zero_points), limits = _codes(model, index), _limits(model, index)
+    low, high = scales * (limits.min - zero_points), scales * (limits.max - zero_points)
+    return low.min(initial=0), high.max(initial=0)
+
+
+def returns_codes(model, index):
+    (scales, _), limits = _codes(model, index), _limits(model, index)
+    return np.full(len(scales), float(limits.min)), np.full(len(scales), float(limits.max))
+
+
 # pack
 
 
@@ -222,6 +279,10 @@ WRONG = {
         reduces_the_channels, has_one_range_for_all, drops_the_dimensions,
         thinks_the_first_axis_counts_the_channels, swaps_the_two, is_symmetric_around_zero,
         always_contains_zero, returns_float64,
+    ],
+    "tensor_range": [
+        takes_all_for_int8, takes_the_one_scale, adds_the_zero_point, forgets_the_zero_point,
+        leaves_the_lowest_code_out, returns_one_number, returns_codes,
     ],
     "pack": [
         puts_the_first_on_top, does_not_mask_the_sign, adds_eight,

@@ -4,48 +4,7 @@ import hashlib
 import zlib
 
 import numpy as np
-
-from edge_course.fashion_mnist import first_of_each_class
-
-# prepare_calibration
-
-
-def _chosen(images, labels, per_class):
-    return images[first_of_each_class(labels, per_class)][..., np.newaxis].astype(np.float32)
-
-
-def leaves_0_to_255(images, labels, per_class):
-    return _chosen(images, labels, per_class)
-
-
-def divides_by_its_own_maximum(images, labels, per_class):
-    x = _chosen(images, labels, per_class)
-    return x / max(1, x.max())
-
-
-def divides_by_256(images, labels, per_class):
-    return _chosen(images, labels, per_class) / 256
-
-
-def divides_twice(images, labels, per_class):
-    return _chosen(images, labels, per_class) / 255 / 255
-
-
-def takes_the_first_pictures_of_all(images, labels, per_class):
-    return (images[: 2 * per_class, ..., np.newaxis] / 255).astype(np.float32)
-
-
-def forgets_the_channel(images, labels, per_class):
-    return _chosen(images, labels, per_class)[..., 0] / 255
-
-
-def puts_the_channel_first(images, labels, per_class):
-    return np.moveaxis(_chosen(images, labels, per_class), -1, 1) / 255
-
-
-def divides_integers(images, labels, per_class):
-    return (images[first_of_each_class(labels, per_class)][..., np.newaxis] // 255).astype("f4")
-
+import onnx
 
 # is_full_int8
 
@@ -177,40 +136,6 @@ def turns_into_float64(x, n):
     return np.concatenate([x, missing]).reshape(-1, n, *x.shape[1:])
 
 
-# rows_for_nhwc
-
-
-def _numbers(channels, height, width):
-    return np.arange(channels * height * width)
-
-
-def leaves_the_order(channels, height, width):
-    return _numbers(channels, height, width)
-
-
-def reshapes_instead_of_transposing(channels, height, width):
-    return _numbers(channels, height, width).reshape(height, width, channels).ravel()
-
-
-def goes_the_other_way(channels, height, width):
-    grid = _numbers(channels, height, width).reshape(height, width, channels)
-    return grid.transpose(2, 0, 1).ravel()
-
-
-def swaps_height_and_width(channels, height, width):
-    grid = _numbers(channels, height, width).reshape(channels, height, width)
-    return grid.transpose(2, 1, 0).ravel()
-
-
-def channels_between(channels, height, width):
-    grid = _numbers(channels, height, width).reshape(channels, height, width)
-    return grid.transpose(1, 0, 2).ravel()
-
-
-def keeps_three_axes(channels, height, width):
-    return _numbers(channels, height, width).reshape(channels, height, width).transpose(1, 2, 0)
-
-
 # erf
 
 _A = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
@@ -262,28 +187,96 @@ def forgets_the_square(x, ops=np):
 # first_supported_opset
 
 
-def the_newest_that_runs(needed, supported):
-    return min(supported) if max(needed) <= min(supported) else 0
+def _needed(model):
+    proto = onnx.load_from_string(model)
+    version = proto.opset_import[0].version
+    names = {node.op_type for node in proto.graph.node}
+    return [onnx.defs.get_schema(name, version, "").since_version for name in names]
 
 
-def the_best_runtime_counts(needed, supported):
-    return max(needed) if max(needed) <= max(supported) else 0
+def the_newest_that_runs(model, supported):
+    return min(supported) if max(_needed(model)) <= min(supported) else 0
 
 
-def the_oldest_operator_counts(needed, supported):
-    return min(needed) if min(needed) <= min(supported) else 0
+def the_best_runtime_counts(model, supported):
+    return max(_needed(model)) if max(_needed(model)) <= max(supported) else 0
 
 
-def never_says_no(needed, supported):
-    return max(needed)
+def the_oldest_operator_counts(model, supported):
+    return min(_needed(model)) if min(_needed(model)) <= min(supported) else 0
 
 
-def takes_what_is_supported(needed, supported):
-    return min(max(needed), min(supported))
+def never_says_no(model, supported):
+    return max(_needed(model))
 
 
-def must_be_newer(needed, supported):
-    return max(needed) if max(needed) < min(supported) else 0
+def believes_the_stamp(model, supported):
+    stamped = onnx.load_from_string(model).opset_import[0].version
+    return stamped if stamped <= min(supported) else 0
+
+
+def takes_the_newest_definition(model, supported):
+    names = {node.op_type for node in onnx.load_from_string(model).graph.node}
+    needed = max(onnx.defs.get_schema(name).since_version for name in names)
+    return needed if needed <= min(supported) else 0
+
+
+def must_be_newer(model, supported):
+    return max(_needed(model)) if max(_needed(model)) < min(supported) else 0
+
+
+# first_difference
+
+
+def _stages(expected, found):
+    return enumerate(zip(expected, found, strict=True))
+
+
+def nan_is_no_difference(expected, found, tolerance):
+    for i, (a, b) in _stages(expected, found):
+        if a.shape != b.shape or np.any(np.abs(a - b) > tolerance * np.abs(a).max()):
+            return i
+    return -1
+
+
+def shape_does_not_matter(expected, found, tolerance):
+    for i, (a, b) in _stages(expected, found):
+        if not np.all(np.abs(a.ravel() - b.ravel()) <= tolerance * np.abs(a).max()):
+            return i
+    return -1
+
+
+def takes_the_last(expected, found, tolerance):
+    last = -1
+    for i, (a, b) in _stages(expected, found):
+        if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance * np.abs(a).max()):
+            last = i
+    return last
+
+
+def tolerance_is_absolute(expected, found, tolerance):
+    for i, (a, b) in _stages(expected, found):
+        if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance):
+            return i
+    return -1
+
+
+def forgets_that_numbers_are_negative(expected, found, tolerance):
+    for i, (a, b) in _stages(expected, found):
+        if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance * a.max()):
+            return i
+    return -1
+
+
+def counts_from_one(expected, found, tolerance):
+    for i, (a, b) in _stages(expected, found):
+        if a.shape != b.shape or not np.all(np.abs(a - b) <= tolerance * np.abs(a).max()):
+            return i + 1
+    return -1
+
+
+def nothing_differs(expected, found, tolerance):
+    return -1
 
 
 # fit_input
@@ -407,11 +400,6 @@ def sorts_before_dividing(seconds, reference):
 
 
 WRONG = {
-    "prepare_calibration": [
-        leaves_0_to_255, divides_by_its_own_maximum, divides_by_256, divides_twice,
-        takes_the_first_pictures_of_all, forgets_the_channel, puts_the_channel_first,
-        divides_integers,
-    ],
     "is_full_int8": [
         looks_at_the_ends_only, looks_inside_only, no_float_is_enough, one_int8_is_enough,
         refuses_the_biases, any_integer_of_8_bits, half_precision_is_no_float,
@@ -428,17 +416,17 @@ WRONG = {
         cuts_the_rest_off, always_adds_a_batch, repeats_the_last, pads_in_front, makes_n_batches,
         one_batch_only, turns_into_float64,
     ],
-    "rows_for_nhwc": [
-        leaves_the_order, reshapes_instead_of_transposing, goes_the_other_way,
-        swaps_height_and_width, channels_between, keeps_three_axes,
-    ],
     "erf": [
         forgets_negative_numbers, the_complement, always_positive, tanh_is_about_the_same,
         starts_with_t_to_the_0, coefficients_in_the_wrong_order, forgets_the_square,
     ],
     "first_supported_opset": [
         the_newest_that_runs, the_best_runtime_counts, the_oldest_operator_counts, never_says_no,
-        takes_what_is_supported, must_be_newer,
+        believes_the_stamp, takes_the_newest_definition, must_be_newer,
+    ],
+    "first_difference": [
+        nan_is_no_difference, shape_does_not_matter, takes_the_last, tolerance_is_absolute,
+        forgets_that_numbers_are_negative, counts_from_one, nothing_differs,
     ],
     "fit_input": [
         casts_the_pixels, forgets_to_divide_by_255, forgets_the_zero_point, forgets_the_batch,
