@@ -5,6 +5,7 @@ how the frameworks behave that are imported after it, here and in child processe
 reports to its maker, and none takes the settings of another project.
 """
 
+import logging
 import os
 import sys
 import warnings
@@ -19,6 +20,8 @@ _SETTINGS = {
     # Keras reads keras.json there, not in the home folder, and writes nothing.
     "KERAS_HOME": str(Path(__file__).resolve().parent / "settings"),
     "KERAS_BACKEND": "tensorflow",
+    # torchao: its kernels are for graphics cards, and it would warn that they do not load.
+    "TORCHAO_FORCE_SKIP_LOADING_SO_FILES": "1",
 }
 # Limits on training, and an older Keras in place of this one: wanted elsewhere, wrong here.
 _UNWANTED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_USE_LEGACY_KERAS")
@@ -33,3 +36,5 @@ if any(os.environ.get(name) != value for name, value in _SETTINGS.items()):
 os.environ.update(_SETTINGS)
 for _name in _UNWANTED:
     os.environ.pop(_name, None)
+for _name in ("torchao", "torch.utils._pytree"):  # what torchao warns of while it is imported
+    logging.getLogger(_name).setLevel(logging.ERROR)

@@ -20,8 +20,6 @@ MAX_LINES = 25
 SHORT = 30  # cells; a notebook with fewer needs one exercise only
 MAX_BYTES = 1_000_000
 CORE = 50  # cells at most; the rest of a notebook stands in sections headed ## Deeper
-# Notebooks that were not yet brought into the form of core, deeper sections and own model.
-NOT_YET = {"09", "12"}
 OWN_MODEL = "## Your own model"
 YOURS = re.compile(r"^(?P<names>\w[\w, ]*) = .+  # your (?P<what>network|data)$", re.M)
 FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "keras": "TensorFlow"}
@@ -171,8 +169,6 @@ def _closing(notebook, path) -> Iterator[str]:
 
 
 def _core(notebook, path) -> Iterator[str]:
-    if path.name[:2] in NOT_YET:
-        return
     core = study_time.deeper(notebook).count(False)
     if core > CORE:
         yield f"{core} cells outside of sections headed ## Deeper, at most {CORE} are allowed"
@@ -190,7 +186,7 @@ def own_model(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def _own_model(notebook, path) -> Iterator[str]:
-    if path.name[:2] in NOT_YET | {"00", "01"}:
+    if path.name[:2] in ("00", "01"):
         return  # 00 and 01 bring no technique
     cells = own_model(notebook)
     if not 1 <= len(cells) <= 3:

@@ -87,3 +87,19 @@ def test_every_notebook_imports_the_package_first(path: Path) -> None:
     imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
     first = min(imports, key=lambda node: node.lineno)
     assert getattr(first, "module", "").split(".")[0] == "edge_course"
+
+
+def test_torchao_says_nothing_and_writes_nothing(tmp_path: Path) -> None:
+    code = """
+import socket
+def refuse(*arguments):
+    raise AssertionError(f"it looked for {arguments}")
+socket.socket.connect = socket.getaddrinfo = refuse
+import edge_course
+from torchao.quantization.pt2e import quantize_pt2e
+from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer
+"""
+    child = run(code, tmp_path)
+    assert child.returncode == 0, child.stderr
+    assert not child.stderr and not child.stdout
+    assert files(tmp_path) == []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
@@ -51,6 +52,24 @@ LESSONS = {
     "few_alone": Lesson(lambda teacher: label_loss, per_class=100, epochs=60),
     "few_taught": Lesson(_taught, per_class=100, epochs=60),
 }
+
+
+def _few(temperature: float, soft_share: float) -> Lesson:
+    loss = partial(Distillation, temperature=temperature, soft_share=soft_share)
+    return Lesson(loss, per_class=100, epochs=60)
+
+
+# What is swept: few_alone and few_taught in between, one number changed at a time.
+SWEEP = {
+    "few_alone": LESSONS["few_alone"],
+    "T = 1": _few(1.0, SOFT_SHARE),
+    "few_taught": LESSONS["few_taught"],
+    "T = 5": _few(5.0, SOFT_SHARE),
+    "T = 30": _few(30.0, SOFT_SHARE),
+    "no labels": _few(TEMPERATURE, 1.0),
+}
+SWEEP_EPOCHS = (6, 60)
+SWEPT = "swept_students.npz"
 
 
 def train_student(name: str, seed: int, epochs: int | None = None) -> nn.Sequential:
@@ -121,7 +140,21 @@ def trained(name: str) -> list[nn.Sequential]:
     return taught
 
 
+def kept_aside(labels: np.ndarray) -> np.ndarray:
+    """Return the indices of 3,000 training pictures that no lesson with few pictures uses.
+
+    Parameters
+    ----------
+    labels : of the 10,000 training pictures, (10000,).
+
+    Taught in: notebooks/12_distillation.ipynb
+    """
+    few = fashion_mnist.first_of_each_class(labels, 100)
+    return np.setdiff1d(fashion_mnist.first_of_each_class(labels, 400), few)
+
+
 def _lesson(name: str) -> Lesson:
-    if name not in LESSONS:
-        raise ValueError(f"there is no lesson {name!r}; there are: {', '.join(LESSONS)}")
-    return LESSONS[name]
+    lessons = LESSONS | SWEEP | LESSONS  # in the order of LESSONS, which count where both have one
+    if name not in lessons:
+        raise ValueError(f"there is no lesson {name!r}; there are: {', '.join(lessons)}")
+    return lessons[name]

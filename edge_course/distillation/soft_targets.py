@@ -97,6 +97,35 @@ def soft_loss_gradient(student: np.ndarray, teacher: np.ndarray, temperature: fl
     return temperature * (q - p) / len(p)
 
 
+def kl_div_arguments(
+    student: np.ndarray, teacher: np.ndarray, temperature: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `torch.nn.functional.kl_div` takes for the divergence of softened scores.
+
+    The logarithms of the student's probabilities come first, the teacher's probabilities second;
+    with ``reduction="batchmean"`` it returns `soft_loss` without the factor T².
+
+    Parameters
+    ----------
+    student, teacher : scores (logits) of the same pictures, both of shape (n, classes).
+    temperature : T, positive.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        ``input`` and ``target``, float64 (n, classes) each.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, there is NaN or infinity, or the temperature is not positive.
+
+    Taught in: notebooks/12_distillation.ipynb
+    """
+    target, _ = _both(student, teacher, temperature)
+    return _log_softmax(np.asarray(student) / np.float64(temperature)), target
+
+
 def distillation_loss(
     student: np.ndarray,
     teacher: np.ndarray,

@@ -8,7 +8,12 @@ from hypothesis.extra.numpy import arrays
 
 from edge_course.checker import Exercise, Hint
 from edge_course.distillation.paired import paired_interval
-from edge_course.distillation.soft_targets import distillation_loss, soft_loss_gradient, soften
+from edge_course.distillation.soft_targets import (
+    distillation_loss,
+    kl_div_arguments,
+    soft_loss_gradient,
+    soften,
+)
 
 _SHAPE = st.shared(st.tuples(st.integers(1, 2), st.integers(2, 3)), key="pictures and classes")
 _SCORES = arrays(np.float64, _SHAPE, elements=st.integers(-6, 6), fill=st.nothing())
@@ -42,6 +47,28 @@ EXERCISES = (
                 "temperature": 2.0,
             },
             "large scores": {"logits": np.array([[3000.0, 2000.0]]), "temperature": 2.0},
+        },
+    ),
+    Exercise(
+        kl_div_arguments,
+        {"student": _SCORES, "teacher": _SCORES, "temperature": _TEMPERATURE},
+        why="First log softmax(student / T), then softmax(teacher / T): the logarithm is taken of "
+        "the student's probabilities only.",
+        hint=Hint(
+            approach="kl_div compares a prediction with a target. Which of the two networks "
+            "predicts, and of which of the two does it want the logarithm?",
+            example="`kl_div_arguments([[0.0, 0.0]], [[2.0, 0.0]], 1.0)` → "
+            "`([[-0.69, -0.69]], [[0.88, 0.12]])`: −0.69 is the logarithm of a half.",
+            trap="Both are softened by T before softmax. The student comes first, as a logarithm; "
+            "the teacher second, as plain probabilities.",
+        ),
+        edge_cases={
+            "one picture": _ONE_PICTURE,
+            "large scores": {
+                "student": np.array([[3000.0, 0.0]]),
+                "teacher": np.array([[2000.0, 1000.0]]),
+                "temperature": 1.0,
+            },
         },
     ),
     Exercise(

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from edge_course.checker import Exercise, Hint
 from edge_course.quantization.mixed_precision import choose_bits
+from edge_course.quantization_aware.litert_rules import spec_settings
 from edge_course.quantization_aware.straight_through import (
     moving_average_range,
     quantize_bias,
@@ -109,6 +110,28 @@ EXERCISES = (
                 "input_scale": 0.125,
                 "weight_scales": np.array([0.125, 0.0625], np.float32),
             },
+        },
+    ),
+    Exercise(
+        spec_settings,
+        {
+            "role": st.sampled_from(["weight", "transposed weight", "activation"]),
+            "bits": st.integers(2, 8),
+        },
+        why="Weights: symmetric codes without the lowest, one scale for each channel out. "
+        "Activations: all codes of int8, one scale and zero point for the tensor.",
+        hint=Hint(
+            approach="Two questions: may the zero point be another number than 0? And does one "
+            "scale serve the whole tensor, or one each channel out?",
+            example='`spec_settings("weight", 3)` → `(-3, 3, "per_channel_symmetric", 0)`: seven '
+            "codes, as many on either side of 0.",
+            trap="Activations have 8 bits and all 256 codes whatever the weights have. A "
+            "transposed convolution keeps its channels out on another axis.",
+        ),
+        edge_cases={
+            "int8 weights": {"role": "weight", "bits": 8},
+            "an activation beside 4-bit weights": {"role": "activation", "bits": 4},
+            "a transposed convolution": {"role": "transposed weight", "bits": 4},
         },
     ),
     Exercise(

@@ -96,21 +96,23 @@ class QuantizedLayer(nn.Module):
         scales = widen_for_bias(codes.scale.ravel(), bias.detach().numpy(), input_scale)
         return codes._replace(scale=scales.reshape(codes.scale.shape))  # (channels_out, 1, …)
 
-    def forward(self, x: Numbers) -> Numbers:
-        """Return the activation behind the layer."""
+    def sums(self, x: Numbers) -> torch.Tensor:
+        """Return what the layer computes with rounded weights, before the activation."""
         weight, bias = self.weight_and_bias()
         codes = self._with_room(weight, bias, x.scale)
         weight = fake_quantize(weight, codes, self.bits, narrow=True)
         scale = torch.from_numpy(x.scale * codes.scale.ravel())
         bias = FakeQuantize.apply(bias, scale, torch.tensor(0.0), -(2**31), 2**31 - 1)
         if isinstance(self.layer, nn.Linear):
-            y = functional.linear(x.values, weight, bias)
-        else:
-            conv = self.layer
-            y = functional.conv2d(
-                x.values, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups
-            )
-        return self.output(self.activation(y))
+            return functional.linear(x.values, weight, bias)
+        conv = self.layer
+        return functional.conv2d(
+            x.values, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups
+        )
+
+    def forward(self, x: Numbers) -> Numbers:
+        """Return the activation behind the layer."""
+        return self.output(self.activation(self.sums(x)))
 
     def step(
         self, input_scale: np.ndarray, picture: tuple[int, int, int] | None = None
@@ -242,7 +244,7 @@ class QuantizedNetwork(nn.Module):
         ValueError
             If they are of another shape or dtype, there are none, or not all are finite.
         """
-        x, before = self._tensor(inputs), copy.deepcopy(self.state_dict())
+        x, before = self.as_inputs(inputs), copy.deepcopy(self.state_dict())
         for module in self.modules():
             if isinstance(module, MovingRange):
                 module.forget()
@@ -257,7 +259,7 @@ class QuantizedNetwork(nn.Module):
             self.eval()
         return self
 
-    def _tensor(self, inputs: np.ndarray) -> torch.Tensor:
+    def as_inputs(self, inputs: np.ndarray) -> torch.Tensor:
         """Return inputs in PyTorch's order, float32 (n, *shape)."""
         if len(self.shape) == 3:
             x = as_tensor(inputs, self)

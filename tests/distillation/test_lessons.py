@@ -125,3 +125,17 @@ def test_with_all_pictures_every_seed_gains_and_the_interval_just_reaches_zero(
     gain = paired.gain(alone, taught)
     assert 0.004 < gain.mean < 0.01
     assert -0.004 < gain.low < 0
+
+
+def test_the_shipped_sweep_is_of_the_shipped_students() -> None:
+    swept = np.load(data.FOLDER / lessons.SWEPT, allow_pickle=False)
+    assert set(swept.files) == set(lessons.SWEEP)
+    images, labels = fashion_mnist.load("train")
+    aside = lessons.kept_aside(labels)
+    assert len(aside) == 3000
+    assert not set(aside) & set(fashion_mnist.first_of_each_class(labels, 100))
+    pictures = fashion_mnist.preprocess(images[aside])
+    for name in set(lessons.SWEEP) & set(lessons.LESSONS):
+        for seed, student in enumerate(lessons.trained(name)[:2]):
+            answers = torch_training.scores(student, pictures).argmax(axis=1)
+            assert np.mean(answers == swept[name][1, seed]) > 0.999

@@ -418,3 +418,13 @@ def test_a_layer_that_is_not_there_is_named_with_those_that_are(teacher, layers)
 def test_a_layer_without_height_and_width_is_refused(teacher, layers) -> None:
     with pytest.raises(ValueError, match=r"output has the shape \(n, channels, height, width"):
         WithRegressor(network(3), teacher, *layers)
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10**6), temperature=TEMPERATURES)
+def test_kl_div_takes_the_arguments_that_numpy_makes(seed: int, temperature: float) -> None:
+    student, teacher = RANDOM(seed).normal(0, 4, (2, 5, 3))
+    arguments = soft_targets.kl_div_arguments(student, teacher, temperature)
+    divergence = nn.KLDivLoss(reduction="batchmean")(*map(torch.from_numpy, arguments))
+    expected = soft_targets.soft_loss(student, teacher, temperature)
+    assert temperature**2 * divergence.item() == pytest.approx(expected, rel=1e-6, abs=1e-9)

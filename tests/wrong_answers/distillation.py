@@ -198,7 +198,52 @@ def returns_the_error_as_deviation(baseline, other, t):
     return _interval(d.mean(), error, t * error)
 
 
+# kl_div_arguments
+
+
+def _softened(scores, temperature):
+    powers = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def gives_the_teacher_first(student, teacher, temperature):
+    return np.log(_softened(teacher, temperature)), _softened(student, temperature)
+
+
+def forgets_the_logarithm(student, teacher, temperature):
+    return _softened(student, temperature), _softened(teacher, temperature)
+
+
+def takes_both_logarithms(student, teacher, temperature):
+    return np.log(_softened(student, temperature)), np.log(_softened(teacher, temperature))
+
+
+def softens_the_teacher_only(student, teacher, temperature):
+    return np.log(_softened(student, 1.0)), _softened(teacher, temperature)
+
+
+def softens_the_student_only(student, teacher, temperature):
+    return np.log(_softened(student, temperature)), _softened(teacher, 1.0)
+
+
+def hands_over_scores(student, teacher, temperature):
+    return student / temperature, teacher / temperature
+
+
+def divides_the_logarithm(student, teacher, temperature):
+    return np.log(_softened(student, 1.0)) / temperature, _softened(teacher, temperature)
+
+
 WRONG = {
+    "kl_div_arguments": [
+        gives_the_teacher_first,
+        forgets_the_logarithm,
+        takes_both_logarithms,
+        softens_the_teacher_only,
+        softens_the_student_only,
+        hands_over_scores,
+        divides_the_logarithm,
+    ],
     "soften": [
         forgets_the_temperature,
         multiplies_by_the_temperature,

@@ -196,7 +196,60 @@ def returns_the_columns(losses, counts, choices, budget):
     return tuple(choices.index(b) for b in bits)
 
 
+# spec_settings
+
+
+def keeps_the_lowest_code(role, bits):
+    if role == "activation":
+        return -128, 127, "per_tensor_affine", -1
+    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    return low, high, "per_channel_symmetric", int(role == "transposed weight")
+
+
+def gives_activations_the_bits_of_weights(role, bits):
+    most = 2 ** (bits - 1) - 1
+    if role == "activation":
+        return -most - 1, most, "per_tensor_affine", -1
+    return -most, most, "per_channel_symmetric", int(role == "transposed weight")
+
+
+def takes_unsigned_activations(role, bits):
+    most = 2 ** (bits - 1) - 1
+    if role == "activation":
+        return 0, 255, "per_tensor_affine", -1
+    return -most, most, "per_channel_symmetric", int(role == "transposed weight")
+
+
+def scales_activations_by_channel(role, bits):
+    most = 2 ** (bits - 1) - 1
+    if role == "activation":
+        return -128, 127, "per_channel_affine", 1
+    return -most, most, "per_channel_symmetric", int(role == "transposed weight")
+
+
+def forgets_the_other_axis(role, bits):
+    most = 2 ** (bits - 1) - 1
+    if role == "activation":
+        return -128, 127, "per_tensor_affine", -1
+    return -most, most, "per_channel_symmetric", 0
+
+
+def one_scale_for_all_weights(role, bits):
+    most = 2 ** (bits - 1) - 1
+    if role == "activation":
+        return -128, 127, "per_tensor_affine", -1
+    return -most, most, "per_tensor_symmetric", -1
+
+
 WRONG = {
+    "spec_settings": [
+        keeps_the_lowest_code,
+        gives_activations_the_bits_of_weights,
+        takes_unsigned_activations,
+        scales_activations_by_channel,
+        forgets_the_other_axis,
+        one_scale_for_all_weights,
+    ],
     "straight_through": [
         lets_everything_through,
         gives_the_true_gradient,
