@@ -21,6 +21,7 @@ MEMORY_BESIDE = 0.5 * 2**30  # of the processes that a worker starts, on the ave
 # Test files that take long, in seconds on one core: they are marked slow and begin first.
 SECONDS = {
     "tests/frameworks/test_onnx_to_keras.py": 115,
+    "tests/test_own_model.py": 110,
     "tests/quantization_aware/test_quantization_aware.py": 70,
     "tests/quantization_aware/test_network.py": 45,
     "tests/pruning/test_prune.py": 55,
@@ -33,6 +34,7 @@ SECONDS = {
     "tests/runtimes/test_ort.py": 25,
     "tests/frameworks/test_in_tensorflow.py": 20,
     "tests/nodes/test_node.py": 20,
+    "tests/test_own_network.py": 20,
     "tests/frameworks/test_four_runtimes.py": 20,
     "tests/integer_inference/test_model.py": 20,
     "tests/split_layers/test_bottleneck.py": 20,

@@ -29,7 +29,7 @@ OPENING = """\
 
 **You need** Python and a little NumPy.
 
-**Run time:** ~1 s · **Peak memory:** ~99 MiB
+**Run time:** ~1 s · **Peak memory:** ~99 MiB ·
 **Study time:** ~0 min
 
 Previous: [{previous}]({previous}.ipynb)"""
