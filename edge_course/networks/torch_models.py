@@ -140,14 +140,14 @@ def striped_cnn(channels: int, classes: int) -> nn.Sequential:
     Taught in: notebooks/05_crossing_frameworks.ipynb
     """
     return nn.Sequential(
-        conv_norm(channels, 16, kernel=3, stride=2, activation=nn.Hardswish()),
+        conv_norm(channels, 64, kernel=3, stride=2, activation=nn.Hardswish()),
         Residual(
-            conv_norm(16, 16, kernel=3, groups=16, activation=nn.Hardswish()),
-            conv_norm(16, 16, kernel=1),
+            conv_norm(64, 64, kernel=3, groups=64, activation=nn.Hardswish()),
+            conv_norm(64, 64, kernel=1),
         ),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(16, classes),
+        nn.Linear(64, classes),
     )
 
 
@@ -233,8 +233,6 @@ def trained_seed_cnn() -> nn.Sequential:
     ------
     edge_course.data.DataError
         If the file of weights is missing or altered.
-
-    Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
     arrays = safetensors.numpy.load(data.read(SEED_CNN_WEIGHTS))
     return seed_cnn_from_keras_weights(arrays)
