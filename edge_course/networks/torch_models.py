@@ -135,14 +135,14 @@ def striped_cnn(channels: int, classes: int) -> nn.Sequential:
     channels, classes : of the pictures, float32 (n, channels, height, width) of any size.
     """
     return nn.Sequential(
-        conv_norm(channels, 16, kernel=3, stride=2, activation=nn.Hardswish()),
+        conv_norm(channels, 64, kernel=3, stride=2, activation=nn.Hardswish()),
         Residual(
-            conv_norm(16, 16, kernel=3, groups=16, activation=nn.Hardswish()),
-            conv_norm(16, 16, kernel=1),
+            conv_norm(64, 64, kernel=3, groups=64, activation=nn.Hardswish()),
+            conv_norm(64, 64, kernel=1),
         ),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(16, classes),
+        nn.Linear(64, classes),
     )
 
 
