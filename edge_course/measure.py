@@ -279,17 +279,26 @@ def _time(function: Callable[[], object], calls: int) -> float:
     return (time.perf_counter() - begin) / calls
 
 
-def resident_bytes(process: psutil.Process) -> int:
+def resident_bytes(process: psutil.Process, *, shared_once: bool = False) -> int:
     """Return the resident memory of a process and all its children, in bytes.
 
     A child that was only just forked, and runs no program of its own yet, shows its parent's
     memory once more: it is left out.
+
+    Parameters
+    ----------
+    process : the process.
+    shared_once : count what several processes share, such as libraries, once, as the system does;
+        this takes longer, and only Linux tells it.
     """
     total = 0
     for member in [process, *_children(process)]:
         try:
             if member == process or member.cmdline() != psutil.Process(member.ppid()).cmdline():
-                total += member.memory_info().rss
+                if shared_once and psutil.LINUX:
+                    total += member.memory_full_info().pss
+                else:
+                    total += member.memory_info().rss
         except psutil.Error:  # it ended between being listed and being asked
             continue
     return total
@@ -306,12 +315,14 @@ class PeakMemory:
     """The largest resident memory seen so far, in bytes; see `peak_memory`."""
 
     def __init__(self, process: psutil.Process):
-        self.process = process
-        self.bytes = resident_bytes(process)
+        self.process, self._most, self.bytes = process, 0, 0
+        self.sample()
 
     def sample(self) -> None:
-        """Look once more."""
-        self.bytes = max(self.bytes, resident_bytes(self.process))
+        """Look once more: closely, if it seems to be more than ever."""
+        if (seen := resident_bytes(self.process)) > self._most:
+            self._most = seen
+            self.bytes = max(self.bytes, resident_bytes(self.process, shared_once=True))
 
 
 @contextmanager

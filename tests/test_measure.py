@@ -164,6 +164,18 @@ def test_a_fork_that_runs_nothing_of_its_own_yet_is_not_counted_twice() -> None:
     assert 200 < int(printed) / 2**20 < 350
 
 
+@pytest.mark.skipif(not psutil.LINUX, reason="only Linux tells what processes share")
+def test_the_libraries_that_two_processes_share_are_counted_once() -> None:
+    imports = "import numpy, sys; print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", imports]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()  # it has imported
+        one, both = psutil.Process(child.pid), psutil.Process()
+        total, shared_once = (measure.resident_bytes(both, shared_once=s) for s in (False, True))
+        assert total - one.memory_info().rss < shared_once < total
+        child.stdin.close()
+
+
 def test_peak_memory_sees_children() -> None:
     import subprocess
     import sys
