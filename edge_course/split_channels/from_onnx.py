@@ -77,9 +77,9 @@ class _Chain:
     def _take(self) -> None:
         node = self.node
         if node.op_type == "Constant":
-            import onnx
+            from onnx.reference import ReferenceEvaluator
 
-            self.arrays[node.output[0]] = onnx.numpy_helper.to_array(self.settings["value"])
+            [self.arrays[node.output[0]]] = ReferenceEvaluator(node).run(None, {})
             return
         self.inputs = [self.arrays.get(name) for name in node.input]  # None: it is computed
         if node.op_type not in _TAKES:
@@ -125,15 +125,12 @@ class _Chain:
         if w is None or w.ndim != 4:
             raise self._refusal("expected a constant weight (out, in, rows, columns)")
         self._only(dilations=[1, 1], auto_pad=b"NOTSET")
-        group, channels = self.settings.get("group", 1), self._channels()
+        group, channels = self.settings.get("group", 1), self._shape()[0]
         if group not in (1, channels) or (group > 1 and len(w) != channels):
             raise self._refusal(f"group is {group}, expected 1 or one for each of {channels}")
         depthwise = group > 1
         kind, w = ("depthwise", w[:, 0]) if depthwise else ("conv", w)
         self._append(kind, w, bias, stride=self._same("strides", 1), padding=self._same("pads", 0))
-
-    def _channels(self) -> int:
-        return self._shape()[0]
 
     def _shape(self) -> tuple[int, ...]:
         """Return the shape of the last output, without the batch."""

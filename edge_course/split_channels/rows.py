@@ -51,7 +51,8 @@ def together_by_rows(layers: Sequence[Layer], workers: int, x: np.ndarray) -> By
     y, has_all = x, True  # whether every worker has all rows of y
     for layer in layers:
         if layer.kind in WINDOWED:
-            sums = _windows(layer, workers, y, np.zeros(workers) if has_all else sent)
+            sums, halo = _windows(layer, workers, y)
+            sent += 0 if has_all else halo
         elif y.ndim == 4 and not has_all:
             sums = _summed(layer, workers, y)
             sent += ring_bytes("sum", sums.nbytes, workers)
@@ -73,12 +74,10 @@ def input_rows(layer: Layer, start: int, stop: int) -> tuple[int, int]:
     return first, layer.stride * (stop - 1) - layer.padding + layer.weight.shape[-2]
 
 
-def _windows(layer: Layer, workers: int, y: np.ndarray, sent: np.ndarray) -> np.ndarray:
-    """Return a layer's sums, strip under strip; count the rows that others have to send."""
-    height, pad, strips = y.shape[2], layer.padding, []
-    owner = np.repeat(
-        range(workers), [np.diff(share(height, workers, r))[0] for r in range(workers)]
-    )
+def _windows(layer: Layer, workers: int, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a layer's sums, and the bytes of each worker's rows that others need for them."""
+    height, pad, strips, halo = y.shape[2], layer.padding, [], np.zeros(workers)
+    owner = [rank for rank in range(workers) for _ in range(*share(height, workers, rank))]
     padded = np.pad(y, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     for rank in range(workers):
         start, stop = share(output_shape(layer, y.shape)[2], workers, rank)
@@ -86,11 +85,11 @@ def _windows(layer: Layer, workers: int, y: np.ndarray, sent: np.ndarray) -> np.
             continue
         first, end = input_rows(layer, start, stop)
         for row in range(max(first, 0), min(end, height)):
-            sent[owner[row]] += y[:, :, row].nbytes if owner[row] != rank else 0
+            halo[owner[row]] += y[:, :, row].nbytes if owner[row] != rank else 0
         strips.append(
             compute_layer(replace(layer, padding=0), padded[:, :, first + pad : end + pad])
         )
-    return np.concatenate(strips, axis=2)
+    return np.concatenate(strips, axis=2), halo
 
 
 def _summed(layer: Layer, workers: int, y: np.ndarray) -> np.ndarray:

@@ -117,6 +117,13 @@ def test_what_is_not_of_the_class_is_refused_by_name(body, why, arrays) -> None:
         read_layers(graph(body, **arrays))
 
 
+def test_bounds_that_nodes_hold_are_read() -> None:
+    bounds = "low = Constant<value_float=0.0>() high = Constant<value_float=6.0>()"
+    layers, _ = read_layers(graph(f"{bounds} c = Conv(x, w) y = Clip(c, low, high)",
+                                  w=(5, 4, 3, 3)))  # fmt: skip
+    assert [layer.activation for layer in layers] == ["relu6"]
+
+
 def test_another_input_is_refused() -> None:
     with pytest.raises(ort.ModelError, match=r"expected an input \(n, channels, height, width\)"):
         read_layers(graph("y = MatMul(x, w)", "n,4", w=(4, 3)))
