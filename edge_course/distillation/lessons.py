@@ -42,6 +42,7 @@ class Lesson:
 
 
 _taught = partial(Distillation, temperature=TEMPERATURE, soft_share=SOFT_SHARE)
+_few = partial(Lesson, per_class=100, epochs=60)
 
 LESSONS = {
     "alone": Lesson(lambda teacher: label_loss),
@@ -49,24 +50,19 @@ LESSONS = {
     "features": Lesson(
         lambda teacher: FeatureMatching(teacher, weight=1.0, rest=_taught(teacher)), hints=True
     ),
-    "few_alone": Lesson(lambda teacher: label_loss, per_class=100, epochs=60),
-    "few_taught": Lesson(_taught, per_class=100, epochs=60),
+    "few_alone": _few(lambda teacher: label_loss),
+    "few_taught": _few(_taught),
 }
-
-
-def _few(temperature: float, soft_share: float) -> Lesson:
-    loss = partial(Distillation, temperature=temperature, soft_share=soft_share)
-    return Lesson(loss, per_class=100, epochs=60)
 
 
 # What is swept: few_alone and few_taught in between, one number changed at a time.
 SWEEP = {
     "few_alone": LESSONS["few_alone"],
-    "T = 1": _few(1.0, SOFT_SHARE),
+    "T = 1": _few(partial(_taught, temperature=1.0)),
     "few_taught": LESSONS["few_taught"],
-    "T = 5": _few(5.0, SOFT_SHARE),
-    "T = 30": _few(30.0, SOFT_SHARE),
-    "no labels": _few(TEMPERATURE, 1.0),
+    "T = 5": _few(partial(_taught, temperature=5.0)),
+    "T = 30": _few(partial(_taught, temperature=30.0)),
+    "no labels": _few(partial(_taught, soft_share=1.0)),
 }
 SWEEP_EPOCHS = (6, 60)
 SWEPT = "swept_students.npz"
@@ -154,7 +150,7 @@ def kept_aside(labels: np.ndarray) -> np.ndarray:
 
 
 def _lesson(name: str) -> Lesson:
-    lessons = LESSONS | SWEEP | LESSONS  # in the order of LESSONS, which count where both have one
-    if name not in lessons:
-        raise ValueError(f"there is no lesson {name!r}; there are: {', '.join(lessons)}")
-    return lessons[name]
+    lesson = LESSONS.get(name, SWEEP.get(name))
+    if lesson is None:
+        raise ValueError(f"there is no lesson {name!r}; there are: {', '.join(LESSONS | SWEEP)}")
+    return lesson
