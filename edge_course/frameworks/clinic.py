@@ -177,16 +177,16 @@ def first_supported_opset(model: bytes, supported: Sequence[int]) -> int:
     model : the content of an ``.onnx`` file with the standard's own operators.
     supported : the newest operator set of each runtime that has to run the model.
 
-    Raises
-    ------
-    ValueError
-        If there are no runtimes.
-
     Returns
     -------
     int
         The largest of the sets since which an operator is as the model uses it; 0 if a runtime
         does not go so far.
+
+    Raises
+    ------
+    ValueError
+        If there are no runtimes.
 
     Taught in: notebooks/06_when_conversion_fails.ipynb
     """

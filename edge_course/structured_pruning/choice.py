@@ -51,8 +51,7 @@ def group_importance(
     ------
     ValueError
         If the network is not understood, the images are of another shape or left out with the
-        shape, or what
-        `importance.of_channels` refuses.
+        shape, or what `importance.of_channels` refuses.
 
     Taught in: notebooks/11_structured_pruning.ipynb
     """
