@@ -9,7 +9,8 @@ import numpy as np
 
 from edge_course import data, fashion_mnist, measure
 from edge_course.compression.budget import Savings, budget_table, missed, paired_difference
-from edge_course.compression.shipped import REFERENCE, peak_bytes, reference_classes
+from edge_course.compression.shipped import REFERENCE, reference_classes
+from edge_course.cost_models.activation_memory import peak_bytes
 from edge_course.runtimes import litert
 
 PARTS = {"all": slice(None), "choose": slice(0, 5000), "verdict": slice(5000, None)}

@@ -13,10 +13,10 @@ import numpy as np
 
 from edge_course import data, fashion_mnist, measure, terminal
 from edge_course.compression.budget import Savings, budget_table, paired_difference
-from edge_course.cost_models import activation_memory
+from edge_course.cost_models.activation_memory import peak_bytes
 from edge_course.distillation import paired
 from edge_course.networks import keras_training
-from edge_course.runtimes import litert, tflite_file
+from edge_course.runtimes import litert
 
 SEEDS = tuple(keras_training.SEED + i for i in range(3))  # of both; the first is the course's
 FILES = tuple(f"compressed_{seed}.tflite" for seed in SEEDS)
@@ -77,22 +77,6 @@ def reference_classes() -> np.ndarray:
     Taught in: notebooks/13_compress_for_real.ipynb
     """
     return predictions(REFERENCES)["classes"]
-
-
-def peak_bytes(file: bytes) -> int:
-    """Return the peak activation memory of a ``.tflite`` file for one input, in bytes.
-
-    Parameters
-    ----------
-    file : its content, or its path; see `activation_memory.peak_activation_bytes`.
-
-    Raises
-    ------
-    edge_course.runtimes.model_files.ModelError
-        If it is no TFLite model.
-    """
-    graph = tflite_file.read_tflite(file)
-    return activation_memory.peak_activation_bytes(graph.operators, graph.outputs)
 
 
 def accuracies() -> Accuracies:

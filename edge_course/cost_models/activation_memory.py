@@ -7,6 +7,7 @@ over the order of operators is what no memory planner can go below.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from math import prod
 
@@ -36,6 +37,24 @@ def peak_activation_bytes(operators: Sequence[Operator], outputs: Collection[Ten
         If there are no operators.
     """
     return max(alive_bytes(*tflite_steps(operators), {t.index for t in outputs}))
+
+
+def peak_bytes(file: bytes | str | os.PathLike) -> int:
+    """Return `peak_activation_bytes` of a ``.tflite`` file.
+
+    Parameters
+    ----------
+    file : its content, or its path.
+
+    Raises
+    ------
+    edge_course.runtimes.model_files.ModelError
+        If it is no TFLite model.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    graph = tflite_file.read_tflite(file)
+    return peak_activation_bytes(graph.operators, graph.outputs)
 
 
 def tflite_steps(

@@ -16,6 +16,7 @@ from edge_course.compression.shipped import (
     REFERENCES,
     STEPS,
 )
+from edge_course.cost_models.activation_memory import peak_bytes
 from edge_course.runtimes import litert
 
 
@@ -59,7 +60,7 @@ def test_the_plain_opponent(test_set) -> None:
         file = data.read(f"plain_cnn_{width}.tflite")
         answers = litert.Runner(file, require_int8=True).predict(test_set[0])
         np.testing.assert_array_equal(answers, rows[f"width_{width}"][0])
-        assert shipped.peak_bytes(file) == 7 * 7 * (2 + 4) * width  # of the last convolution
+        assert peak_bytes(file) == 7 * 7 * (2 + 4) * width  # of the last convolution
 
 
 def test_the_interval_is_that_of_the_bootstrap(test_set, shares: shipped.Accuracies) -> None:
@@ -115,7 +116,7 @@ def test_the_report_has_everything(capsys: pytest.CaptureFixture, shares) -> Non
     text = capsys.readouterr().out
     for name in (shipped.REFERENCE, *FILES):
         assert f"{name:28}{len(data.read(name)):10,}" in text
-        assert f"{shipped.peak_bytes(data.read(name)):,}" in text
+        assert f"{peak_bytes(data.read(name)):,}" in text
     for share in (*shares.compressed, *shares.reference):
         assert f"{share:.2%}" in text
     assert f"{100 * shares.difference:+.2f} points" in text
