@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_course.runtimes.onnx_files import one_layer_model
+
 
 def convolution_model(kernel: np.ndarray) -> bytes:
     """Return one convolution without padding or bias as the content of an ``.onnx`` file.
@@ -19,22 +21,15 @@ def convolution_model(kernel: np.ndarray) -> bytes:
 
     Taught in: notebooks/05_crossing_frameworks.ipynb
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper
 
     kernel = np.asarray(kernel, np.float32)
     if kernel.ndim != 4 or not kernel.size:
         raise ValueError(f"expected a kernel OIHW, got the shape {kernel.shape}")
     filters, channels = kernel.shape[:2]
-    ends = {"picture": ["n", channels, "h", "w"], "maps": ["n", filters, "y", "x"]}
-    given, made = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in ends.items()
-    )
     node = helper.make_node("Conv", ["picture", "kernel"], ["maps"])
-    weights = [numpy_helper.from_array(kernel, "kernel")]
-    graph = helper.make_graph([node], "convolution", [given], [made], weights)
-    opsets = [helper.make_opsetid("", 20)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    shapes = ["n", channels, "h", "w"], ["n", filters, "y", "x"]
+    return one_layer_model(node, kernel, *shapes).SerializeToString()
 
 
 def onnx_channels_last(kernel: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_course.runtimes.onnx_files import one_layer_model
+
 if TYPE_CHECKING:
     import onnx
 
@@ -26,21 +28,14 @@ def dense_model(weight: np.ndarray) -> onnx.ModelProto:
 
     Taught in: notebooks/04_pytorch_to_onnx.ipynb
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import helper
 
     weight = np.asarray(weight, np.float32)
     if weight.ndim != 2 or not weight.size:
         raise ValueError(f"expected a weight (outputs, inputs), got the shape {weight.shape}")
     outputs, inputs = weight.shape
-    graph = helper.make_graph(
-        [helper.make_node("Gemm", ["x", "weight"], ["y"], transB=1)],
-        "dense",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", inputs])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", outputs])],
-        [numpy_helper.from_array(weight, "weight")],
-    )
-    opsets = [helper.make_opsetid("", 20)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    node = helper.make_node("Gemm", ["x", "weight"], ["y"], transB=1)
+    model = one_layer_model(node, weight, ["n", inputs], ["n", outputs])
     # So the quantizer does not recommend, at every call, a preparation that changes nothing here.
     prepared = ("onnx.infer", "onnx.quant.pre_process")
     helper.set_model_props(model, dict.fromkeys(prepared, "onnxruntime.quant"))

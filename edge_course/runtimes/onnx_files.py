@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from edge_course.runtimes import model_files
 from edge_course.runtimes.model_files import ModelError
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
 
 # The exception classes of ONNX and of ONNX Runtime have no common base.
@@ -80,6 +81,28 @@ def without_notes(proto: onnx.ModelProto) -> onnx.ModelProto:
     del graph.value_info[:]
     graph.value_info.extend(kept)
     return proto
+
+
+def one_layer_model(
+    node: onnx.NodeProto, weight: np.ndarray, takes: Sequence[int | str], gives: Sequence[int | str]
+) -> onnx.ModelProto:
+    """Return a model of one node that reads an input and a weight, all float32.
+
+    Parameters
+    ----------
+    node : its first input is the model's, its second the weight's name, its output the model's.
+    weight : float32, as the operator keeps it.
+    takes, gives : the shapes of input and output; a text names a size that is open.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    given, made = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in ((node.input[0], takes), (node.output[0], gives))
+    )
+    weights = [numpy_helper.from_array(weight, node.input[1])]
+    graph = helper.make_graph([node], node.op_type, [given], [made], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
 def _read(model: bytes | str | os.PathLike) -> tuple[onnx.ModelProto, bool]:
