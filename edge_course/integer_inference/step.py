@@ -20,7 +20,7 @@ class Step(NamedTuple):
     ----------
     operator : what the file says of it.
     values : index of a tensor → its codes, of all that were computed before.
-    kernels : "default" or "reference".
+    kernels : "default", "reference" or "micro", see `operators`.
 
     Taught in: notebooks/08_integer_only_inference.ipynb
     """
@@ -28,6 +28,11 @@ class Step(NamedTuple):
     operator: Operator
     values: dict[int, np.ndarray]
     kernels: str
+
+    @property
+    def fixed_point(self) -> bool:
+        """Whether these kernels rescale with whole numbers, not with one float32 number."""
+        return self.kernels != "default"
 
     @property
     def options(self) -> Any:
@@ -58,7 +63,7 @@ class Step(NamedTuple):
 
     def scale(self, tensor: Tensor) -> np.ndarray:
         """Return a scale in the precision in which these kernels compute with it."""
-        return tensor.scales.astype(np.float64 if self.kernels == "reference" else np.float32)
+        return tensor.scales.astype(np.float64 if self.fixed_point else np.float32)
 
     def ratio(self) -> np.ndarray:
         """Return by what an input has to be multiplied: s₀ / s_out."""
@@ -83,9 +88,9 @@ class Step(NamedTuple):
         ----------
         total : int32 or int64.
         real : in the precision of `scale`.
-        rescale : of `fixed_point`, for the reference kernels.
+        rescale : of `quantization.fixed_point`, for kernels in whole numbers.
         """
-        if self.kernels == "reference":
+        if self.fixed_point:
             return self.clipped(rescale(total, *quantize_multipliers(real)))
         return self.clipped(np.rint(total.astype(np.float32) * real).astype(np.int64))
 
