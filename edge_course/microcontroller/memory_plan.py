@@ -9,7 +9,7 @@ never needed at the same time. TensorFlow Lite Micro places the largest first (P
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable
 from itertools import permutations
 from typing import NamedTuple
 
@@ -65,24 +65,23 @@ def plan_memory(model: bytes | str | os.PathLike) -> MemoryPlan:
     return MemoryPlan(arena_bytes(tensors, offsets), offsets, tensors)
 
 
-def greedy_by_size(tensors: Mapping[Hashable, Lifetime]) -> dict[Hashable, int]:
+def greedy_by_size(tensors: dict[Hashable, Lifetime]) -> dict[Hashable, int]:
     """Return the first byte of each tensor in an arena, the largest placed first.
 
     Each goes to the lowest place where it disturbs none of those that lie there already and are
-    needed at the same time.
+    needed at the same time. Of equally large ones the last named comes first, as in TFLM.
 
     Parameters
     ----------
-    tensors : name of a tensor → its lifetime.
+    tensors : name of a tensor → its lifetime, in the order of their names in the file.
 
     Taught in: notebooks/20_microcontroller.ipynb
     """
-    return first_fit(tensors, sorted(tensors, key=lambda t: -tensors[t].bytes))
+    last_first = list(tensors)[::-1]  # sorting keeps this order among equals
+    return first_fit(tensors, sorted(last_first, key=lambda t: -_aligned(tensors[t].bytes)))
 
 
-def first_fit(
-    tensors: Mapping[Hashable, Lifetime], order: Iterable[Hashable]
-) -> dict[Hashable, int]:
+def first_fit(tensors: dict[Hashable, Lifetime], order: Iterable[Hashable]) -> dict[Hashable, int]:
     """Return the first byte of each tensor in an arena, each put at the lowest place that is free.
 
     Parameters
@@ -99,18 +98,22 @@ def first_fit(
 
 
 def _lowest_place(
-    tensor: Hashable, tensors: Mapping[Hashable, Lifetime], offsets: Mapping[Hashable, int]
+    tensor: Hashable, tensors: dict[Hashable, Lifetime], offsets: dict[Hashable, int]
 ) -> int:
     new, offset = tensors[tensor], 0
     for other in sorted(offsets, key=offsets.get):
         there, begin = tensors[other], offsets[other]
         together = new.first <= there.last and there.first <= new.last
         if together and offset < begin + there.bytes and begin < offset + new.bytes:
-            offset = -(-(begin + there.bytes) // ALIGNMENT) * ALIGNMENT
+            offset = _aligned(begin + there.bytes)
     return offset
 
 
-def arena_bytes(tensors: Mapping[Hashable, Lifetime], offsets: Mapping[Hashable, int]) -> int:
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def arena_bytes(tensors: dict[Hashable, Lifetime], offsets: dict[Hashable, int]) -> int:
     """Return the size of an arena in which tensors lie so.
 
     Parameters
@@ -123,7 +126,7 @@ def arena_bytes(tensors: Mapping[Hashable, Lifetime], offsets: Mapping[Hashable,
     return max(offsets[tensor] + tensors[tensor].bytes for tensor in offsets)
 
 
-def smallest_arena(tensors: Mapping[Hashable, Lifetime]) -> dict[Hashable, int]:
+def smallest_arena(tensors: dict[Hashable, Lifetime]) -> dict[Hashable, int]:
     """Return the first byte of each tensor: the largest first, or a better order if it is found.
 
     Of at most `MOST_SEARCHED` tensors no arena is smaller. Of more, the largest come first; this

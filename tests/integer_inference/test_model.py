@@ -13,8 +13,8 @@ from edge_course.runtimes import litert, tflite_file
 from edge_course.runtimes.litert import KERNELS
 from edge_course.runtimes.model_files import ModelError
 from tests.support import tflite_networks, tiny_networks
-from tests.support.integer_models import integer_model
 from tests.support.effort import effort
+from tests.support.integer_models import integer_model
 
 NETWORKS = effort(120, 400)
 BATCH = 16

@@ -124,7 +124,7 @@ def test_tflm_needs_no_less_for_random_networks() -> None:
         assert activation_memory.peak_bytes(file) <= plan.bytes <= head, seed
         equal += head - plan.bytes < ALIGNMENT
         networks += 1
-    assert equal > networks / 2
+    assert equal > 0.9 * networks  # the others need a place for a kernel's own use
 
 
 def test_a_file_that_is_none_is_refused() -> None:
