@@ -96,6 +96,11 @@ class Step(NamedTuple):
 
     def clipped(self, total: np.ndarray) -> np.ndarray:
         """Return a whole number as a code: plus zero point, within the activation's range."""
+        return np.clip(total + int(self.output.zero_points[0]), *self.code_range).astype(np.int8)
+
+    @property
+    def code_range(self) -> tuple[int, int]:
+        """The lowest and the highest code that the activation at the operator's end lets pass."""
         low, high = LOWEST, HIGHEST
         zero_point = int(self.output.zero_points[0])
         activation = fused_activation(self.operator)
@@ -104,7 +109,7 @@ class Step(NamedTuple):
         if activation == "RELU6":
             six = np.float32(6) / self.output.scales[0]
             high = min(high, zero_point + math.floor(six + 0.5))
-        return np.clip(total + zero_point, low, high).astype(np.int8)
+        return low, high
 
 
 def fused_activation(operator: Operator) -> str:
