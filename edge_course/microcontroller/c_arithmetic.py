@@ -2,7 +2,7 @@
 
 # C99 leaves to the compiler what shifting a negative number to the right does. All compilers for
 # the cores here keep the sign; `to_c` compares every network with the engine, which would show it.
-RESCALE = """\
+_RESCALE = """\
 /* x * multiplier / 2^31 * 2^shift, rounded after the product and again after the shift. */
 static inline int32_t rescale(int32_t x, int32_t multiplier, int shift) {
   const int left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
@@ -13,14 +13,14 @@ static inline int32_t rescale(int32_t x, int32_t multiplier, int shift) {
 }
 """
 
-CODE = """\
+_CODE = """\
 static inline int8_t code(int32_t x, int32_t low, int32_t high) {
   return (int8_t)(x < low ? low : x > high ? high : x);
 }
 """
 
 # Two products of 16 bits at once, where the core has Arm's DSP extension.
-DOT = """\
+_DOT = """\
 /* The sum of (x - zero) * w over n neighbours. */
 static inline int32_t dot(const int8_t *x, const int8_t *w, int n, int32_t zero) {
   int32_t sum = 0;
@@ -47,4 +47,4 @@ static inline int32_t dot(const int8_t *x, const int8_t *w, int n, int32_t zero)
 }
 """
 
-HELPERS = {"rescale": RESCALE, "code": CODE, "dot": DOT}
+HELPERS = {"rescale": _RESCALE, "code": _CODE, "dot": _DOT}

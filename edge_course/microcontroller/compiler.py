@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 # Zig checks for undefined behaviour by default, which needs a library of its own.
-SETTINGS = ("-fno-sanitize=all", "-ffreestanding")
+STRICT = (
+    "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-ffreestanding", "-fno-sanitize=all",
+)  # fmt: skip
 
 
 class CSource(NamedTuple):
@@ -70,7 +71,7 @@ def compile_c(files: Mapping[str, str], flags: Sequence[str]) -> bytes:
     Parameters
     ----------
     files : name → text, all in one folder; those that end in ``.c`` are compiled.
-    flags : for the compiler, such as ``-O2``, beside `WARNINGS` and `SETTINGS`.
+    flags : for the compiler, such as ``-O2``, beside `STRICT`.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def compile_c(files: Mapping[str, str], flags: Sequence[str]) -> bytes:
     Taught in: notebooks/20_microcontroller.ipynb
     """
     sources = [name for name in files if name.endswith(".c")]
-    command = [sys.executable, "-m", "ziglang", "cc", *WARNINGS, *SETTINGS, *flags, *sources]
+    command = [sys.executable, "-m", "ziglang", "cc", *STRICT, *flags, *sources]
     caches = dict.fromkeys(("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR"), str(folder()))
     with tempfile.TemporaryDirectory() as place:
         for name, text in files.items():

@@ -16,7 +16,7 @@ from unicorn import arm_const, riscv_const
 from edge_course.microcontroller.compiler import CSource
 from edge_course.microcontroller.firmware import Firmware
 
-SECONDS = 20  # of one call: a program that takes longer is taken for one without an end
+LONGEST_CALL = 20  # seconds: what takes longer is taken for a program without an end
 PAINT = b"\xa5"
 
 
@@ -24,7 +24,7 @@ class CoreError(RuntimeError):
     """A program that faulted or did not end; the message says at which address and in what."""
 
 
-class Run(NamedTuple):
+class CallCost(NamedTuple):
     """What one call took.
 
     Attributes
@@ -98,7 +98,7 @@ class Board:
         Raises
         ------
         CoreError
-            If it faults, or does not return within `SECONDS`.
+            If it faults, or does not return within `LONGEST_CALL`.
         """
         machine, registers = self._machine, self._registers
         machine.reg_write(registers.stack, self.firmware.symbols["stack_top"].address)
@@ -107,11 +107,11 @@ class Board:
             machine.reg_write(register, argument & 0xFFFF_FFFF)
         begin = self.firmware.symbols[name].address | self._arm
         try:
-            machine.emu_start(begin, self._stop, timeout=int(SECONDS * 1e6))
+            machine.emu_start(begin, self._stop, timeout=int(LONGEST_CALL * 1e6))
         except unicorn.UcError as error:
             raise CoreError(f"{name}: {error}, {self._where()}") from None
         if machine.reg_read(registers.counter) != self._stop:
-            raise CoreError(f"{name}: no end after {SECONDS} seconds, {self._where()}")
+            raise CoreError(f"{name}: no end after {LONGEST_CALL} seconds, {self._where()}")
         return ctypes.c_int32(machine.reg_read(registers.arguments[0])).value
 
     def run(self, source: CSource, x: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ class Board:
         content = self._machine.mem_read(self.firmware.symbols[name].address, 4)
         return int.from_bytes(content, "little")
 
-    def measure(self, name: str, *arguments: int) -> Run:
+    def measure(self, name: str, *arguments: int) -> CallCost:
         """Call a function and count its instructions and the bytes of its stack.
 
         Raises
@@ -173,7 +173,7 @@ class Board:
             self._machine.hook_del(hook)
             self._machine.ctl_flush_tb()
         stack = bytes(self._machine.mem_read(bottom, top - bottom))
-        return Run(count, len(stack.lstrip(PAINT)))
+        return CallCost(count, len(stack.lstrip(PAINT)))
 
     def _instructions(self, address: int, size: int) -> int:
         """Return how many instructions lie in a block: they have two or four bytes each."""

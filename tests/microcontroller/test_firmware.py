@@ -108,7 +108,7 @@ def test_a_program_that_leaves_its_memories_faults(core, body) -> None:
 
 
 def test_a_program_without_an_end_is_stopped(monkeypatch) -> None:
-    monkeypatch.setattr(emulator, "SECONDS", 0.3)
+    monkeypatch.setattr(emulator, "LONGEST_CALL", 0.3)
     machine = board('for (;;) { __asm__ volatile(""); }')
     with pytest.raises(CoreError, match=r"f: no end after 0.3 seconds, .* in f \+"):
         machine.call("f", 0, 0)
