@@ -20,7 +20,7 @@ from edge_course.runtimes.litert import KERNELS
 from edge_course.runtimes.model_files import ModelError
 from edge_course.runtimes.tflite_file import Graph, Operator
 
-__all__ = ["COMPUTATIONS", "FAMILIES", "IntegerModel", "benchmark"]
+__all__ = ["COMPUTATIONS", "FAMILIES", "KERNELS", "IntegerModel", "benchmark"]
 
 FAMILIES = (*KERNELS, "micro")
 CHUNK = 100  # inputs at a time, so that the int32 sums of a large set fit memory
