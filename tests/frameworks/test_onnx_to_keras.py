@@ -37,7 +37,7 @@ OPERATORS = {
     "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
 }  # fmt: skip
 # What no exporter writes into them: see the graphs made by hand.
-BY_HAND = {"Dropout", "Erf", "GlobalMaxPool", "Identity", "Max", "Min", "Sum"}
+BY_HAND = {"Dropout", "Erf", "GlobalMaxPool", "Greater", "Identity", "Max", "Min", "Sum", "Where"}
 
 
 def child(*arguments: object) -> str:
@@ -335,6 +335,9 @@ def test_automatic_padding_of_pooling(pool, auto_pad, strides, kernel) -> None:
          {"w": (3, 84), "b": (3,)}),
         ("f = Flatten(x) y = Gemm<transA=0, transB=0>(f, w, b)", {"w": (84, 3), "b": 1.5}),
         ("f = Flatten(x) y = Gemm(f, w, b)", {"w": (84, 3), "b": (1, 3)}),
+        # A choice, as PyTorch writes Softplus
+        ("a = Softplus(x) b = Greater(x, t) y = Where(b, x, a)", {"t": 0.1}),
+        ("b = Greater(x, t) y = Where(b, x, c)", {"t": (2, 1, 1), "c": (1, 2, 7, 6)}),
         # Normalisation
         ("y = BatchNormalization<epsilon=0.1, momentum=0.5, training_mode=0>(x, g, b, m, v)",
          {"g": (2,), "b": (2,), "m": (2,), "v": [0.5, 2.0]}),
