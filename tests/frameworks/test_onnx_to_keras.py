@@ -360,6 +360,15 @@ def test_gelu_of_older_exporters_is_right_in_keras() -> None:
     np.testing.assert_allclose(y.transpose(0, 3, 1, 2).ravel(), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_sum_that_nearly_cancels_is_not_taken_for_a_wrong_one() -> None:
+    """Features of about 1, each taken from a copy of itself, and a thousandth of it left."""
+    weights = np.tile([1, -0.999], (84, 1)).reshape(168, 1).astype(np.float32)
+    random = np.random.default_rng(0).normal(1, 0.3, (84, 1)).repeat(2, 0).astype(np.float32)
+    body = "f = Flatten(x) g = Concat<axis=1>(f, f) p = Reshape(g, s) y = MatMul(p, w)"
+    shuffled = np.concatenate([weights[::2] * random[::2], weights[1::2] * random[1::2]])
+    translate(graph(body, s=np.array([-1, 168]), w=shuffled).SerializeToString())
+
+
 def test_graph_with_a_fixed_batch() -> None:
     proto = graph("f = Reshape(x, s) y = MatMul(f, w)", "4,2,3,3", s=np.array([4, 18]), w=(18, 3))
     assert_translated(proto)
