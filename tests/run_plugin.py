@@ -44,8 +44,11 @@ SECONDS = {
     "tests/frameworks/test_in_pytorch.py": 12,
     "tests/compression/test_scoreboard.py": 10,
     "tests/runtimes/test_litert.py": 10,
+    "tests/microcontroller/test_to_c.py": 45,
+    "tests/microcontroller/test_firmware.py": 20,
+    "tests/integer_inference/test_micro.py": 12,
 }
-CACHES = ("MPLCONFIGDIR", "IPYTHONDIR")  # what libraries would write into the home folder
+CACHES = ("MPLCONFIGDIR", "IPYTHONDIR", "ZIG_GLOBAL_CACHE_DIR")  # else in the home folder
 PEAKS = pytest.StashKey[list[int]]()  # bytes, of every worker that has finished
 
 

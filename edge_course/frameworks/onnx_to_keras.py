@@ -124,9 +124,8 @@ def _check_close(
     # Where both are yes or no, a no is 0 and a yes is 1.
     difference = np.abs(np.subtract(actual, expected, dtype=np.float32)).max()
     largest = np.abs(expected).max()
-    if (
-        not difference <= max(tolerance * largest, rounding) < np.inf
-    ):  # NaN is neither smaller nor larger
+    # NaN is neither smaller nor larger.
+    if not difference <= max(tolerance * largest, rounding) < np.inf:
         raise node.refusal(
             f"translated wrongly: on random inputs Keras and ONNX Runtime differ by up to "
             f"{difference:.3g}, where the largest output is {largest:.3g}"

@@ -89,7 +89,7 @@ def compile_c(files: Mapping[str, str], flags: Sequence[str]) -> bytes:
         done = subprocess.run(
             [*command, "-o", "program"],
             cwd=place,
-            env=os.environ | caches,
+            env=caches | os.environ,  # a folder that the user has chosen stays
             capture_output=True,
             encoding="utf-8",
             errors="replace",
