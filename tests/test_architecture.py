@@ -23,7 +23,7 @@ FLOORS = (
     {"cost_models", "frameworks", "integer_inference"},
     {"distillation", "pruning", "quantization_aware", "split_channels", "split_layers"},
     {"structured_pruning"},
-    {"compression", "nodes"},
+    {"compression", "nodes", "service"},
     {"recipes", "report"},
     {"exercises", "contributing", "__init__", "__main__"},
 )
