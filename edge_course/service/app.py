@@ -36,7 +36,8 @@ def build_app(slot: ModelSlot, settings: Settings) -> Starlette:
     """
     batcher = Batcher(slot.run, settings, lambda size: meters.batches.observe(size))
     meters = Meters(lambda: len(batcher.line), lambda: batcher.inside)
-    limit = MAX_NPY_HEADER + 4 * int(np.prod(slot.input_shape))
+    # Room for twice the bytes: who sends float64 is told so, not that it is too long.
+    limit = MAX_NPY_HEADER + 8 * int(np.prod(slot.input_shape))
 
     async def predict(request: Request) -> Response:
         begin = time.perf_counter()

@@ -33,8 +33,6 @@ class Exchanges:
     due, done : float64 (n,); seconds from the start.
     status : int64 (n,); HTTP's number, or 0 if no response came.
     content : of each response, or what went wrong.
-
-    Taught in: notebooks/21_edge_service.ipynb
     """
 
     bodies: np.ndarray

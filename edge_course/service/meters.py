@@ -32,8 +32,6 @@ class Meters:
     seconds : from the first byte to the answer, of those answered.
     batches : their sizes; each batch is one call of the runtime.
     content_type : of the text.
-
-    Taught in: notebooks/21_edge_service.ipynb
     """
 
     content_type = CONTENT_TYPE_LATEST

@@ -51,16 +51,14 @@ def mean_inside(begin: Sequence[float], end: Sequence[float]) -> float:
 
     Taught in: notebooks/21_edge_service.ipynb
     """
-    if not len(begin) or len(begin) != len(end) or any(e < b for b, e in zip(begin, end)):  # noqa: B905
-        raise ValueError(
-            f"expected begins and as many ends after them, got {len(begin)} and {len(end)}"
-        )
+    if not 0 < len(begin) == len(end) or (np.subtract(end, begin) < 0).any():
+        raise ValueError(f"expected begins and an end after each, got {begin!r} and {end!r}")
     if not (span := max(end) - min(begin)):
         raise ValueError("expected requests over some time, got none that takes time")
     steps = sorted([(b, 1) for b in begin] + [(e, -1) for e in end])
-    area, inside, since = 0.0, 0, steps[0][0]
+    area, inside, since = 0.0, 0, min(begin)
     for moment, step in steps:
-        area += inside * (moment - since)
+        area += inside * (moment - since)  # of the count of requests over time
         inside, since = inside + step, moment
     return area / span
 
