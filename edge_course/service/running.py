@@ -26,6 +26,7 @@ from dataclasses import asdict, fields
 from edge_course import process, terminal
 from edge_course.data import file_content
 from edge_course.runtimes.model_files import ModelError
+from edge_course.service.model_slot import ModelSlot
 from edge_course.service.settings import Settings
 
 ANSWER_SECONDS = 60  # until a service must have begun, or exchanged its model
@@ -125,7 +126,6 @@ def _serve(model: bytes | str, settings: Settings, port: int, from_parent: bool)
     import uvicorn
 
     from edge_course.service.app import build_app
-    from edge_course.service.model_slot import ModelSlot
 
     slot = ModelSlot(model, threads=settings.threads, batch=settings.batch, takes=settings.takes)
     config = uvicorn.Config(
@@ -146,20 +146,25 @@ def _serve(model: bytes | str, settings: Settings, port: int, from_parent: bool)
         listener.bind((_HOST, port))
         listener.listen(_BACKLOG)
         print(f"serving http://{_HOST}:{listener.getsockname()[1]}", flush=True)
-        if from_parent:
-            threading.Thread(target=_exchange, args=(slot, server), daemon=True).start()
-        server.run(sockets=[listener])
+        if not from_parent:
+            server.run(sockets=[listener])
+            return
+        # Not in the main thread, the library leaves signals alone: see `main`.
+        serving = threading.Thread(target=server.run, args=([listener],))
+        serving.start()
+        _exchange(slot)
+        server.should_exit = True
+        serving.join()
 
 
-def _exchange(slot, server) -> None:
-    """Put each model there that the parent sends; stop when it sends no more."""
+def _exchange(slot: ModelSlot) -> None:
+    """Put each model there that the parent sends, until it sends no more."""
     while (content := process.asked()) is not None:
         try:
             said = f"now {slot.swap(content)}"
         except ValueError as error:
             said = " ".join(str(error).split())
         print(said, flush=True)
-    server.should_exit = True
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Real services in processes of their own: under load, overloaded, exchanged, stopped, killed."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -190,6 +191,13 @@ def test_it_listens_on_this_machine_only_and_ends_with_it():
         assert [c.laddr.ip for c in listening] == ["127.0.0.1"]
         assert service.url == f"http://127.0.0.1:{listening[0].laddr.port}"
     assert not process.is_running()
+
+
+@pytest.mark.skipif(psutil.WINDOWS, reason="a signal cannot be sent there")
+def test_an_interrupted_cell_is_not_its_end(service):
+    psutil.Process(service.pid).send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert predict(service.url, PICTURES[0])["class"] == 9
 
 
 PARENT = """
