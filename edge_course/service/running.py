@@ -16,6 +16,7 @@ who they are and encrypt what they say.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import socket
@@ -147,7 +148,8 @@ def _serve(model: bytes | str, settings: Settings, port: int, from_parent: bool)
         listener.listen(_BACKLOG)
         print(f"serving http://{_HOST}:{listener.getsockname()[1]}", flush=True)
         if not from_parent:
-            server.run(sockets=[listener])
+            with contextlib.suppress(KeyboardInterrupt):  # passed on when all is done
+                server.run(sockets=[listener])
             return
         # Not in the main thread, the library leaves signals alone: see `main`.
         serving = threading.Thread(target=server.run, args=([listener],))
