@@ -148,6 +148,11 @@ def _difference(value: Any, expected: Any, tolerance: float) -> str:
             return f"expected {len(expected)} results, got {_short(value)}"
         parts = (_difference(v, e, tolerance) for v, e in zip(value, expected, strict=True))
         return next(filter(None, parts), "")
+    if isinstance(expected, dict):
+        if not isinstance(value, dict) or value.keys() != expected.keys():
+            return f"expected a dict with the keys {_short(list(expected))}, got {_short(value)}"
+        parts = (_difference(value[key], e, tolerance) for key, e in expected.items())
+        return next(filter(None, parts), "")
     if isinstance(expected, str | bool | np.bool_):
         if isinstance(expected, str) != isinstance(value, str):
             return f"expected a {type(expected).__name__}, got a {type(value).__name__}"
@@ -223,7 +228,7 @@ def _same(given: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
 
 
 def _unchanged(given: Any, value: Any) -> bool:
-    if isinstance(value, bytes):  # NumPy takes them for a text, and long ones for a number
+    if isinstance(value, bytes | dict):  # NumPy takes long bytes for a number
         return given == value
     if isinstance(value, list):  # of arrays, which may have different shapes
         return len(given) == len(value) and all(map(_unchanged, given, value))

@@ -21,12 +21,15 @@ FLOORS = (
     {"networks", "quantization"},
     {"runtimes"},
     {"cost_models", "frameworks", "integer_inference"},
-    {"distillation", "pruning", "quantization_aware", "split_channels", "split_layers"},
+    {
+        "distillation", "microcontroller", "pruning", "quantization_aware", "split_channels",
+        "split_layers",
+    },
     {"structured_pruning"},
     {"compression", "nodes", "service"},
     {"recipes", "report"},
     {"exercises", "contributing", "__init__", "__main__"},
-)
+)  # fmt: skip
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
 FRAMEWORKS = {"ai_edge_litert", "keras", "onnx", "onnxruntime", "tensorflow", "torch"}

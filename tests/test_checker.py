@@ -72,6 +72,26 @@ def test_misbehaviour_is_reported_in_one_line(
     assert "\n" not in report.headline
 
 
+@pytest.mark.parametrize(
+    ("result", "problem"),
+    [
+        ({"a": 1, "b": (2, 3)}, ""),
+        ({"b": (2, 3), "a": 1}, ""),
+        ({"a": 1, "b": (2, 4)}, "the values differ"),
+        ({"a": 1}, "expected a dict with the keys ['a', 'b'], got {'a': 1}"),
+        ([1, (2, 3)], "expected a dict"),
+    ],
+)
+def test_results_with_names(result, problem: str) -> None:
+    def named_parts(values):
+        return {"a": 1, "b": (2, 3)}
+
+    exercise = checker.Exercise(named_parts, DOUBLE.inputs, why="Known.", hint=HINT)
+    report = checker.compare(exercise, lambda values: result)
+    assert (report.status == "passed") == (not problem)
+    assert problem in report.headline
+
+
 def test_nan_is_named() -> None:
     halve = checker.Exercise(lambda x: x / 2, {"x": st.floats(0, 1)}, why="Half.", hint=HINT)
     assert "NaN" in checker.compare(halve, lambda x: float("nan")).headline

@@ -18,6 +18,7 @@ from hypothesis import Phase
 
 from edge_course import checker, data, exercises
 from edge_course.exercises import EXERCISES, check, solution
+from edge_course.microcontroller.memory_plan import Lifetime
 from tests.support.effort import effort
 from tests.wrong_answers import WRONG
 
@@ -70,7 +71,7 @@ def worked_example(name: str) -> tuple[dict[str, Any], Any]:
     """Return the arguments and the result that a hint's example shows."""
     example = EXERCISES[name].hint.example
     call, result = re.match(r"`(.+?)` → `(.+?)`: \S", example).groups()
-    values = {"inf": math.inf, "data": data}
+    values = {"inf": math.inf, "data": data, "Lifetime": Lifetime}
     assert call.startswith(f"{name}(")
     given = eval(f"[{call[len(name) + 1 : -1]}]", values)
     parameters = inspect.signature(EXERCISES[name].reference).parameters
@@ -83,6 +84,8 @@ def worked_example(name: str) -> tuple[dict[str, Any], Any]:
 
 def parts(result: Any) -> list:
     """Return the arrays, numbers or words that a result is made of."""
+    if isinstance(result, dict):
+        return list(result.values())
     return list(result) if isinstance(result, tuple) else [result]
 
 

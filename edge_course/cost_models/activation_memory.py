@@ -96,6 +96,25 @@ def alive_bytes(
     sizes : tensor → bytes.
     outputs : tensors that are kept to the end, beside those that no step reads.
     """
+    alive = lifetimes(steps, outputs)
+    return [
+        sum(sizes[t] for t, (first, last) in alive.items() if first <= number <= last)
+        for number in range(len(steps))
+    ]
+
+
+def lifetimes(
+    steps: Sequence[tuple[Collection[Hashable], Collection[Hashable]]],
+    outputs: Collection[Hashable] = (),
+) -> dict[Hashable, tuple[int, int]]:
+    """Return for each tensor the first and the last step during which it is needed.
+
+    Parameters
+    ----------
+    steps, outputs : as for `alive_bytes`.
+
+    Taught in: notebooks/20_microcontroller.ipynb
+    """
     first, last = {}, {}
     for number, (read, written) in enumerate(steps):
         for tensor in read:
@@ -105,7 +124,4 @@ def alive_bytes(
             first.setdefault(tensor, number)
     end = len(steps) - 1
     last |= dict.fromkeys([t for t in first if t not in last or t in outputs], end)
-    return [
-        sum(sizes[t] for t in first if first[t] <= number <= last[t])
-        for number in range(len(steps))
-    ]
+    return {tensor: (first[tensor], last[tensor]) for tensor in first}

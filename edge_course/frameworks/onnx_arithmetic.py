@@ -12,8 +12,8 @@ from edge_course.networks import layout
 
 _KERAS_NAMES = {"Relu": "relu", "Sigmoid": "sigmoid", "Softplus": "softplus", "Tanh": "tanh"}
 _ELEMENTWISE = {
-    "Add": "add", "Div": "divide", "Max": "maximum", "Min": "minimum", "Mul": "multiply",
-    "Sub": "subtract", "Sum": "add",
+    "Add": "add", "Div": "divide", "Greater": "greater", "Max": "maximum", "Min": "minimum",
+    "Mul": "multiply", "Sub": "subtract", "Sum": "add",
 }  # fmt: skip
 
 
@@ -106,6 +106,14 @@ def _beside(node: OnnxNode, value: Any, dimensions: int) -> Any:
     if value.ndim != dimensions or value.shape[0] != 1:
         raise node.refusal(f"a constant of shape {value.shape} would change the batch or the axes")
     return layout.channels_last(value)
+
+
+@translates("Where")
+def _where(node: OnnxNode) -> Any:
+    """Return one tensor where a condition holds, and another one elsewhere."""
+    condition = node.tensor(0)
+    either = [_beside(node, node.value(i), condition.ndim) for i in (1, 2)]
+    return node.operation("where", condition, *either)
 
 
 @translates("BatchNormalization")

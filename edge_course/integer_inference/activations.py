@@ -57,7 +57,7 @@ def _real_codes(step: Step) -> np.ndarray:
 
 def _whole(step: Step, y: np.ndarray) -> np.ndarray:
     """Return float32 numbers in steps of the output, the table's two ways of rounding halves."""
-    halves = "away" if step.kernels == "reference" else "even"
+    halves = "away" if step.fixed_point else "even"
     return rounded(y / step.output.scales[0], halves).astype(np.int64)
 
 
@@ -65,7 +65,7 @@ def _whole(step: Step, y: np.ndarray) -> np.ndarray:
 def _logistic(step: Step) -> np.ndarray:
     """Return 1 / (1 + e⁻ˣ); the reference kernels round e⁻ˣ to float32 as well."""
     power = np.exp(-_real_codes(step))
-    if step.kernels == "reference":
+    if step.fixed_point:
         with np.errstate(over="ignore"):  # infinity gives 0, as it should
             power = power.astype(np.float32)
     return _looked_up(step, _whole(step, (1 / (1 + power)).astype(np.float32)))

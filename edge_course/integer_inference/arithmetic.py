@@ -45,7 +45,7 @@ def _sum(step: Step, sign: int) -> np.ndarray:
     a, b = (step.centred(i).astype(np.int64) for i in (0, 1))
     ratios = np.array([step.tensor(i).scales[0] / step.output.scales[0] for i in (0, 1)])
     step = step.within(ratios, 2**-10, MOST_STEPS)
-    if step.kernels == "default":
+    if not step.fixed_point:
         return step.clipped(_sum_by_default(a, sign * b, ratios))
     first, second = (float(step.tensor(i).scales[0]) for i in (0, 1))
     common = 2 * max(first, second)
@@ -80,7 +80,7 @@ def _quantize_again(step: Step) -> np.ndarray:
     if step.tensor(0).dtype == np.float32:
         return quant.quantize(step.codes(0), step.output.scales[0], int(step.output.zero_points[0]))
     step = step.within(step.ratio(), 2**-8, 2**7)
-    rescale = _rescaled_twice if step.kernels == "reference" else _eight_bits
+    rescale = _rescaled_twice if step.fixed_point else _eight_bits
     return step.clipped(rescale(step.centred(0), step.ratio()[0]))
 
 
@@ -124,5 +124,5 @@ def _leaky_relu(step: Step) -> np.ndarray:
     scale = step.tensor(0).scales[0]  # float32, in which LiteRT multiplies first
     down = scale * scale.dtype.type(step.options.alpha) / step.output.scales[0]
     step = step.within(np.array([up, down]), 2**-8, 2**7)
-    rescale = _rescaled_twice if step.kernels == "reference" else _eight_bits
+    rescale = _rescaled_twice if step.fixed_point else _eight_bits
     return step.clipped(np.where(x >= 0, rescale(x, up), rescale(x, down)))

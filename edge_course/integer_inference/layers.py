@@ -126,7 +126,8 @@ def depthwise_conv_2d(step: Step) -> np.ndarray:
 @computes("FULLY_CONNECTED", settings, _weights)
 def fully_connected(step: Step) -> np.ndarray:
     """Return a dense layer; its kernel is (units, inputs)."""
-    return step.rescaled(sums(step), step.product_scale(), rescale_once)
+    rescale = rescale_twice if step.kernels == "micro" else rescale_once
+    return step.rescaled(sums(step), step.product_scale(), rescale)
 
 
 def _pool_windows(step: Step, x: np.ndarray, padding: int) -> np.ndarray:
@@ -166,7 +167,7 @@ def _mean(step: Step) -> np.ndarray:
     total = x.sum(axis=axes, keepdims=step.options.keepDims)
     count = math.prod(x.shape[axis] for axis in axes)
     real = step.ratio()
-    if step.kernels == "default":
+    if not step.fixed_point:
         return step.rescaled(total, real / np.float32(count), rescale_twice)
     multiplier, shift = quantize_multiplier(float(real[0]))
     # As many bits as the count has are made room for before the whole multiplier is divided.

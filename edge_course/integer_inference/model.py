@@ -1,7 +1,8 @@
 """An int8 network computed with whole numbers only, to the same bytes as LiteRT.
 
-LiteRT has two families of kernels, "default" and "reference"; what each operator computes in
-each of them is in `operators`. The tests compare more than a million bytes.
+LiteRT has two families of kernels, "default" and "reference", and TensorFlow Lite Micro a third,
+"micro"; what each operator computes in each of them is in `operators`. The tests compare more
+than a million bytes.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import os
 import numpy as np
 
 from edge_course import data, fashion_mnist, measure, terminal
-from edge_course.integer_inference.operators import COMPUTATIONS, check_operator
+from edge_course.integer_inference.operators import COMPUTATIONS, check_micro, check_operator
 from edge_course.integer_inference.step import Step
 from edge_course.runtimes import litert, model_files, tflite_file
 from edge_course.runtimes.litert import KERNELS
 from edge_course.runtimes.model_files import ModelError
 from edge_course.runtimes.tflite_file import Graph, Operator
 
-__all__ = ["COMPUTATIONS", "KERNELS", "IntegerModel", "benchmark"]
+__all__ = ["COMPUTATIONS", "FAMILIES", "KERNELS", "IntegerModel", "benchmark"]
 
+FAMILIES = (*KERNELS, "micro")
 CHUNK = 100  # inputs at a time, so that the int32 sums of a large set fit memory
 
 
@@ -76,7 +78,7 @@ class IntegerModel:
         Parameters
         ----------
         x : int8 (n, …), any n from 1.
-        kernels : whose arithmetic: "default" or "reference".
+        kernels : whose arithmetic: "default", "reference" or "micro".
 
         Returns
         -------
@@ -87,6 +89,8 @@ class IntegerModel:
         ------
         ValueError
             If the dtype or the shape is another one, or the kernels are unknown.
+        edge_course.runtimes.model_files.ModelError
+            If TFLM computes an operator in a way that is not written here.
         """
         parts = [x[i : i + CHUNK] for i in range(0, max(1, len(x)), CHUNK)]
         output = self._output.index
@@ -94,8 +98,11 @@ class IntegerModel:
 
     def activations(self, x: np.ndarray, kernels: str = "default") -> dict[int, np.ndarray]:
         """Return what `run` computes on its way: index of a tensor in the file → its codes."""
-        if kernels not in KERNELS:
-            raise ValueError(f"expected one of the kernels {', '.join(KERNELS)}, got {kernels!r}")
+        if kernels not in FAMILIES:
+            raise ValueError(f"expected one of the kernels {', '.join(FAMILIES)}, got {kernels!r}")
+        if kernels == "micro":
+            for operator in self._computed:
+                check_micro(operator)
         given = self._input
         x = np.asarray(x)
         if x.dtype != given.dtype or x.shape[1:] != given.shape[1:] or not len(x):

@@ -20,7 +20,7 @@ class Step(NamedTuple):
     ----------
     operator : what the file says of it.
     values : index of a tensor → its codes, of all that were computed before.
-    kernels : "default" or "reference".
+    kernels : "default", "reference" or "micro", see `operators`.
 
     Taught in: notebooks/08_integer_only_inference.ipynb
     """
@@ -28,6 +28,11 @@ class Step(NamedTuple):
     operator: Operator
     values: dict[int, np.ndarray]
     kernels: str
+
+    @property
+    def fixed_point(self) -> bool:
+        """Whether these kernels rescale with whole numbers, not with one float32 number."""
+        return self.kernels != "default"
 
     @property
     def options(self) -> Any:
@@ -58,7 +63,7 @@ class Step(NamedTuple):
 
     def scale(self, tensor: Tensor) -> np.ndarray:
         """Return a scale in the precision in which these kernels compute with it."""
-        return tensor.scales.astype(np.float64 if self.kernels == "reference" else np.float32)
+        return tensor.scales.astype(np.float64 if self.fixed_point else np.float32)
 
     def ratio(self) -> np.ndarray:
         """Return by what an input has to be multiplied: s₀ / s_out."""
@@ -83,14 +88,19 @@ class Step(NamedTuple):
         ----------
         total : int32 or int64.
         real : in the precision of `scale`.
-        rescale : of `fixed_point`, for the reference kernels.
+        rescale : of `quantization.fixed_point`, for kernels in whole numbers.
         """
-        if self.kernels == "reference":
+        if self.fixed_point:
             return self.clipped(rescale(total, *quantize_multipliers(real)))
         return self.clipped(np.rint(total.astype(np.float32) * real).astype(np.int64))
 
     def clipped(self, total: np.ndarray) -> np.ndarray:
         """Return a whole number as a code: plus zero point, within the activation's range."""
+        return np.clip(total + int(self.output.zero_points[0]), *self.code_range).astype(np.int8)
+
+    @property
+    def code_range(self) -> tuple[int, int]:
+        """The lowest and the highest code that the activation at the operator's end lets pass."""
         low, high = LOWEST, HIGHEST
         zero_point = int(self.output.zero_points[0])
         activation = fused_activation(self.operator)
@@ -99,7 +109,7 @@ class Step(NamedTuple):
         if activation == "RELU6":
             six = np.float32(6) / self.output.scales[0]
             high = min(high, zero_point + math.floor(six + 0.5))
-        return np.clip(total + zero_point, low, high).astype(np.int8)
+        return low, high
 
 
 def fused_activation(operator: Operator) -> str:

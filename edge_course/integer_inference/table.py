@@ -46,6 +46,25 @@ def check_operator(operator: Operator) -> None:
             raise ModelError(f"cannot compute {operator.name} with integers ({output!r}): {reason}")
 
 
+def check_micro(operator: Operator) -> None:
+    """Refuse an operator that TFLM computes in a way that is not written here.
+
+    Raises
+    ------
+    edge_course.runtimes.model_files.ModelError
+        If it is one; the message names it.
+    """
+    reason = ""
+    if operator.name in ("LOGISTIC", "TANH"):
+        reason = "it takes them from fixed-point numbers of its own"
+    elif operator.name == "RELU6" and same_codes(operator):
+        reason = "it clips codes without changing their scale"
+    if reason:
+        raise ModelError(
+            f"cannot compute {operator.name} as TFLM does ({operator.outputs[0].name!r}): {reason}"
+        )
+
+
 def settings(operator: Operator) -> str:
     """Refuse an operator without its table of settings."""
     return "" if operator.options is not None else "its settings are missing"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import batch_norm
 
 from edge_course.networks.torch_training import evaluating, one_thread
 from edge_course.quantization_aware.network import QuantizedLayer, QuantizedNetwork
@@ -42,37 +43,38 @@ def correct_biases(
 
     Taught in: notebooks/09_quantization_aware_training.ipynb
     """
-    x = network.as_inputs(inputs)
+    x, layers = network.as_inputs(inputs), network.layers().values()
     modules = dict(model.named_modules())
-    for layer in network.layers().values():
+    for layer in layers:
         if type(modules.get(layer.traced.name)) is not type(layer.layer):
             raise ValueError(f"expected the model that the network was made of, it has no layer "
                              f"{layer.traced.name}")  # fmt: skip
     with torch.no_grad(), one_thread(), evaluating(model):
-        for layer in network.layers().values():
-            real = _channel_means(_seen(model, modules[layer.traced.name], x, 1))
-            if layer.norm is not None:  # the same line for every number of a channel, so for means
-                s = layer.norm.weight / torch.sqrt(layer.norm.running_var + layer.norm.eps)
-                real = s * (real - layer.norm.running_mean) + layer.norm.bias
-            rounded = _channel_means(layer.sums(_seen(network, layer, x, 0)))
-            _shift(layer, real - rounded)
+        in_real = _means(model, [modules[layer.traced.name] for layer in layers], x)
+        for layer in layers:
+            real, norm = in_real[modules[layer.traced.name]], layer.norm
+            if norm is not None:  # the same line for every number of a channel, so for means
+                averages = norm.running_mean, norm.running_var
+                real = batch_norm(real[None], *averages, norm.weight, norm.bias, eps=norm.eps)[0]
+            _shift(layer, real - _means(network, [layer], x)[layer])
     return network.calibrate(inputs)
 
 
-def _seen(network: nn.Module, layer: nn.Module, x: torch.Tensor, which: int):
-    """Return what a layer reads (0) or returns (1) when a network computes x."""
-    seen = []
-    handle = layer.register_forward_hook(lambda _, read, made: seen.append((read[0], made)[which]))
+def _means(network: nn.Module, layers: list[nn.Module], x: torch.Tensor) -> dict:
+    """Return the means (channels,) of what each layer computes, before its own activation."""
+    means = {}
+
+    def take(layer: nn.Module, read: tuple, made: object) -> None:
+        sums = layer.sums(*read) if isinstance(layer, QuantizedLayer) else made
+        means[layer] = sums.transpose(0, 1).flatten(1).mean(dim=1)
+
+    hooks = [layer.register_forward_hook(take) for layer in layers]
     try:
         network(x)
     finally:
-        handle.remove()
-    return seen[0]
-
-
-def _channel_means(y: torch.Tensor) -> torch.Tensor:
-    """Return (channels,) of (n, channels, …)."""
-    return y.transpose(0, 1).flatten(1).mean(dim=1)
+        for hook in hooks:
+            hook.remove()
+    return means
 
 
 def _shift(layer: QuantizedLayer, difference: torch.Tensor) -> None:

@@ -37,7 +37,7 @@ OPERATORS = {
     "Squeeze", "Sub", "Tanh", "Transpose", "Unsqueeze",
 }  # fmt: skip
 # What no exporter writes into them: see the graphs made by hand.
-BY_HAND = {"Dropout", "Erf", "GlobalMaxPool", "Identity", "Max", "Min", "Sum"}
+BY_HAND = {"Dropout", "Erf", "GlobalMaxPool", "Greater", "Identity", "Max", "Min", "Sum", "Where"}
 
 
 def child(*arguments: object) -> str:
@@ -335,6 +335,9 @@ def test_automatic_padding_of_pooling(pool, auto_pad, strides, kernel) -> None:
          {"w": (3, 84), "b": (3,)}),
         ("f = Flatten(x) y = Gemm<transA=0, transB=0>(f, w, b)", {"w": (84, 3), "b": 1.5}),
         ("f = Flatten(x) y = Gemm(f, w, b)", {"w": (84, 3), "b": (1, 3)}),
+        # A choice, as PyTorch writes Softplus
+        ("a = Softplus(x) b = Greater(x, t) y = Where(b, x, a)", {"t": 0.1}),
+        ("b = Greater(x, t) y = Where(b, x, c)", {"t": (2, 1, 1), "c": (1, 2, 7, 6)}),
         # Normalisation
         ("y = BatchNormalization<epsilon=0.1, momentum=0.5, training_mode=0>(x, g, b, m, v)",
          {"g": (2,), "b": (2,), "m": (2,), "v": [0.5, 2.0]}),
@@ -355,6 +358,15 @@ def test_gelu_of_older_exporters_is_right_in_keras() -> None:
     expected = [v * (1 + math.erf(v / math.sqrt(2))) / 2 for v in x.ravel()]
     y = np.asarray(translate(content)(layout.channels_last(x)))
     np.testing.assert_allclose(y.transpose(0, 3, 1, 2).ravel(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_sum_that_nearly_cancels_is_not_taken_for_a_wrong_one() -> None:
+    """Features of about 1, each taken from a copy of itself, and a thousandth of it left."""
+    weights = np.tile([1, -0.999], (84, 1)).reshape(168, 1).astype(np.float32)
+    random = np.random.default_rng(0).normal(1, 0.3, (84, 1)).repeat(2, 0).astype(np.float32)
+    body = "f = Flatten(x) g = Concat<axis=1>(f, f) p = Reshape(g, s) y = MatMul(p, w)"
+    shuffled = np.concatenate([weights[::2] * random[::2], weights[1::2] * random[1::2]])
+    translate(graph(body, s=np.array([-1, 168]), w=shuffled).SerializeToString())
 
 
 def test_graph_with_a_fixed_batch() -> None:

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from edge_course import data, fashion_mnist
-from edge_course.integer_inference.model import COMPUTATIONS, KERNELS, IntegerModel, benchmark
+from edge_course.integer_inference.model import COMPUTATIONS, IntegerModel, benchmark
 from edge_course.networks import keras_models
 from edge_course.quantization import quant
 from edge_course.runtimes import litert, tflite_file
+from edge_course.runtimes.litert import KERNELS
 from edge_course.runtimes.model_files import ModelError
 from tests.support import tflite_networks, tiny_networks
 from tests.support.effort import effort
+from tests.support.integer_models import integer_model
 
 NETWORKS = effort(120, 400)
 BATCH = 16
@@ -25,12 +27,6 @@ def pictures(count: int) -> np.ndarray:
 @pytest.fixture(params=["seed_cnn_int8.tflite", "depthwise_cnn_int8.tflite"])
 def file(request) -> bytes:
     return data.read(request.param)
-
-
-def integer_model(file: bytes) -> IntegerModel:
-    """A model of a file with many outputs, of which the last is its own."""
-    graph = tflite_file.read_tflite(file)
-    return IntegerModel(graph._replace(outputs=graph.outputs[-1:]))
 
 
 @pytest.mark.parametrize("kernels", KERNELS)

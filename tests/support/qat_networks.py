@@ -104,12 +104,17 @@ class RandomNetwork(nn.Module):
             self.add(nn.AvgPool2d(3, 1, 1)), lambda x: functional.max_pool2d(x, 2),
             lambda x: functional.relu(functional.avg_pool2d(x, (1, 2))),
         ]  # fmt: skip
-        self.steps.append(self.choose.choice(pools))
+        small = min(self.size()) < 2  # only those that keep the size are left
+        self.steps.append(self.choose.choice(pools[2:4] if small else pools))
         return channels
 
-    def head(self, kind: str, channels: int) -> None:
+    def size(self) -> tuple[int, int]:
+        """The height and the width of the picture so far."""
         with torch.no_grad():
-            height, width = self.eval().pictures(torch.zeros(1, *self.shape)).shape[2:]
+            return self.eval().pictures(torch.zeros(1, *self.shape)).shape[2:]
+
+    def head(self, kind: str, channels: int) -> None:
+        height, width = self.size()
         if kind == "picture":
             self.steps.append(self.conv(4, channels, 1, active=False))
             return

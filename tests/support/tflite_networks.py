@@ -324,13 +324,13 @@ def expand_and_squeeze(net: Network) -> None:
     net.operator("SQUEEZE", [net.x], out, kind="SqueezeOptions", squeezeDims=[axis])
 
 
-def blocks(net: Network) -> None:
+def blocks(net: Network, most_border: int = 2) -> None:
     """To small pictures, a convolution of them, and back to large ones."""
     shape, r = net.shape(net.x), net.random
     if len(shape) != 4 or shape[0] != 1:
         return
     block = r.integers(1, 4, 2)
-    before = r.integers(0, 3, 2)
+    before = r.integers(0, most_border + 1, 2)
     after = before + (-(shape[1:3] + 2 * before) % block)
     border = np.stack([before, after], 1).astype(np.int32)
     sizes = (shape[1:3] + before + after) // block

@@ -1,0 +1,52 @@
+"""A single C function, called from Python on an emulated Cortex-M4."""
+
+from __future__ import annotations
+
+import functools
+
+from edge_course.microcontroller.c_arithmetic import HELPERS
+from edge_course.microcontroller.cores import M4
+from edge_course.microcontroller.emulator import Board
+from edge_course.microcontroller.firmware import build
+
+
+def call_c(source: str, name: str, *arguments: int) -> int:
+    """Compile C, call one of its functions on an emulated Cortex-M4, and return its result.
+
+    Parameters
+    ----------
+    source : C99; ``<stdint.h>`` is included before it.
+    name : of a function of up to four int32_t that returns an int32_t.
+    arguments : whole numbers of 32 bits.
+
+    Raises
+    ------
+    edge_course.microcontroller.compiler.CompileError
+        If it does not compile, or has no such function.
+    edge_course.microcontroller.emulator.CoreError
+        If it faults or does not end.
+
+    Taught in: notebooks/20_microcontroller.ipynb
+    """
+    return _board(source, name).call(name, *arguments)
+
+
+@functools.lru_cache(maxsize=8)
+def _board(source: str, name: str) -> Board:
+    text = f'#include <stdint.h>\n#line 1 "yours.c"\n{source}'
+    flags = ("-O2", "-Wno-missing-prototypes", "-nostdlib")
+    return Board(build({"yours.c": text}, M4, flags, entries=(name,)))
+
+
+def rescale_on_core(x: int, multiplier: int, shift: int) -> int:
+    """Return x · m / 2³¹ · 2^shift, rounded twice, as every generated network computes it.
+
+    Parameters
+    ----------
+    x : a sum, within int32, also after it is shifted to the left.
+    multiplier, shift : as `quantization.fixed_point.quantize_multiplier` returns them.
+
+    Taught in: notebooks/20_microcontroller.ipynb
+    """
+    source = HELPERS["rescale"].replace("static inline", "")
+    return call_c(source, "rescale", x, multiplier, shift)
