@@ -53,7 +53,7 @@ class Client:
     Parameters
     ----------
     address : of the node, or of a `Link` to it.
-    model : `wire.fingerprint` of the file that the node must serve.
+    model : `model_files.fingerprint` of the file that the node must serve.
 
     Raises
     ------
