@@ -43,6 +43,7 @@ SECONDS = {
     "tests/test_exercises.py": 13,
     "tests/frameworks/test_in_pytorch.py": 12,
     "tests/compression/test_scoreboard.py": 10,
+    "tests/service/test_running.py": 20,
     "tests/runtimes/test_litert.py": 10,
     "tests/microcontroller/test_to_c.py": 45,
     "tests/microcontroller/test_firmware.py": 20,

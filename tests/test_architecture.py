@@ -26,7 +26,7 @@ FLOORS = (
         "split_layers",
     },
     {"structured_pruning"},
-    {"compression", "nodes"},
+    {"compression", "nodes", "service"},
     {"recipes", "report"},
     {"exercises", "contributing", "__init__", "__main__"},
 )  # fmt: skip

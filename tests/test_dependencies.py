@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+
+from edge_course.service import footprint
 
 ROOT = Path(__file__).resolve().parent.parent
 README_COMMANDS = (
@@ -96,24 +96,10 @@ def test_every_direct_dependency_says_what_needs_it() -> None:
         assert "#" in line[0] or before.lstrip().startswith(("#", '"tensorflow-cpu')), line[0]
 
 
-def closure() -> dict[str, str]:
-    """Return every distribution that the course needs here → its installed version."""
-    found: dict[str, str] = {}
-    waiting = direct()
-    while waiting:
-        requirement = waiting.pop()
-        name = canonicalize_name(requirement.name)
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        if name not in found:
-            found[name] = Version(metadata.version(name)).public  # not torch's "+cpu"
-            waiting += [Requirement(text) for text in metadata.requires(name) or []]
-    return found
-
-
 def test_installed_versions_are_the_constraints() -> None:
     pins = constraints()
-    wrong = {n: (v, pins.get(n)) for n, v in closure().items() if pins.get(n) != v}
+    needed = footprint.packages(map(str, direct()))
+    wrong = {p.name: (p.version, pins.get(p.name)) for p in needed if pins.get(p.name) != p.version}
     assert not wrong, f"installed and constrained versions differ: {wrong}"
 
 

@@ -210,3 +210,24 @@ def test_seconds_per_call_are_those_of_the_clock() -> None:
     assert 0.002 <= found < 0.02
     with pytest.raises(ValueError, match="positive time, got 0"):
         measure.seconds_per_call(lambda: None, seconds=0)
+
+
+def test_processor_time_is_that_of_working_not_of_waiting() -> None:
+    pids = [os.getpid()]
+    before = measure.processor_seconds(pids)
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    worked = measure.processor_seconds(pids) - before
+    assert 0.25 < worked < 1
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        time.sleep(1)
+        once = measure.processor_seconds([sleeper.pid])
+        assert once < 0.9
+        assert measure.processor_seconds([sleeper.pid, sleeper.pid]) >= 2 * once
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    with pytest.raises(psutil.NoSuchProcess):
+        measure.processor_seconds([sleeper.pid])

@@ -32,6 +32,10 @@ CALLS = {
     "14": {"extract_model", "InferenceSession", "run"},
     "15": {"init_process_group", "all_reduce", "all_gather"},
     "20": {"from_bytes", "set_input", "invoke", "get_output", "run", "compile", "fit"},
+    "21": {
+        "Interpreter", "allocate_tensors", "set_tensor", "invoke", "get_tensor", "Starlette",
+        "Route", "JSONResponse", "Config", "Server", "TestClient",
+    },
 }  # fmt: skip
 
 

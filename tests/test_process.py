@@ -1,5 +1,6 @@
 """A function in another process returns, raises and dies as it should."""
 
+import io
 import os
 import subprocess
 import sys
@@ -77,3 +78,39 @@ def test_it_outlives_an_interrupt_and_ends_at_once_when_a_call_is_interrupted(tm
     assert said[:3] == ["interrupted", "7", "interrupted"], run
     assert len(said) == 4 and "the other process has ended (a call was interrupted" in said[3]
     assert not run.stderr
+
+
+ECHO = """
+import sys
+from edge_course import process
+while (content := process.asked()) is not None:
+    print(len(content), content[:5].hex() or "nothing", flush=True)
+print("the end", flush=True)
+"""
+
+
+def test_a_child_is_asked_and_replies_until_it_is_closed(tmp_path, monkeypatch) -> None:
+    (tmp_path / "echo_child.py").write_text(ECHO)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), str(ROOT))))
+    child = process.Child("echo_child")
+    assert child.ask(b"abcdefg", seconds=20) == "7 6162636465"
+    assert child.ask(b"", seconds=20) == "0 nothing"
+    assert child.ask(bytes(10**7), seconds=20) == "10000000 0000000000"
+    child.close()
+    assert child.process.returncode == 0
+
+
+def test_a_child_that_is_silent_is_ended(tmp_path, monkeypatch) -> None:
+    (tmp_path / "silent_child.py").write_text("import time; time.sleep(100)")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), str(ROOT))))
+    child = process.Child("silent_child")
+    assert child.ask(b"abc", seconds=0.5) == ""
+    assert child.process.wait(20)
+    assert child.ask(b"abc", seconds=0.5) == ""
+    child.close()
+
+
+def test_half_a_question_is_none(monkeypatch) -> None:
+    for sent in (b"", b"1234567", (9).to_bytes(8, "little") + b"12345678"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sent)))
+        assert process.asked() is None

@@ -42,6 +42,8 @@ from edge_course.split_layers.cut import Parts
 if TYPE_CHECKING:
     import zenoh
 
+DECLARED_SECONDS = 0.5  # after connecting, until a node has said what it answers
+
 
 class Client:
     """Asks a node, and accepts only its answer to this request, from this model, for this cut.
@@ -51,7 +53,7 @@ class Client:
     Parameters
     ----------
     address : of the node, or of a `Link` to it.
-    model : `wire.fingerprint` of the file that the node must serve.
+    model : `model_files.fingerprint` of the file that the node must serve.
 
     Raises
     ------
@@ -122,14 +124,19 @@ class Client:
         connected_before = self._session is not None
         if not connected_before:
             self._session = open_session(connect=self.address)
-        left = end - time.perf_counter()
-        if left <= 0:
-            return None
-        try:
-            replies = self._session.get(KEY, payload=data, timeout=left, express=True)
-            reply = next(iter(replies), None)
-        except zenoh.ZError as error:
-            raise NodeError(f"cannot ask the node at {self.address}: {error}") from None
+        start, reply = time.perf_counter(), None
+        while reply is None:
+            left = end - time.perf_counter()
+            if left <= 0:
+                return None
+            try:
+                replies = self._session.get(KEY, payload=data, timeout=left, express=True)
+                reply = next(iter(replies), None)
+            except zenoh.ZError as error:
+                raise NodeError(f"cannot ask the node at {self.address}: {error}") from None
+            if connected_before or time.perf_counter() - start > DECLARED_SECONDS:
+                break
+            time.sleep(0.01)
         if reply is not None:
             answer = reply.result.payload.to_bytes()
             # "Timeout" is zenoh's own word for a deadline that has passed.

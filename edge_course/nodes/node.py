@@ -29,12 +29,11 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from edge_course import terminal
+from edge_course import process, terminal
 from edge_course.nodes import addresses, wire
 from edge_course.nodes.part import Part, cut_name
 from edge_course.nodes.transport import KEY, NodeError, open_session
@@ -153,7 +152,7 @@ class Node:
     Attributes
     ----------
     address : where to connect to.
-    model : `wire.fingerprint` of the file, by which a client knows whose answers to accept.
+    model : `model_files.fingerprint` of the file, by which a client knows whose answers to accept.
     cut : what the cut before it is called.
     process : the process, or None on another machine.
 
@@ -187,27 +186,13 @@ class Node:
             self._start(content, takes)
 
     def _start(self, content: bytes, takes: float) -> None:
-        command = [sys.executable, "-m", "edge_course.nodes.node", "--listen", self.address]
-        self.process = subprocess.Popen(
-            [*command, "--model", "-", "--takes", str(takes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        self._child = process.Child(
+            "edge_course.nodes.node",
+            *("--listen", self.address, "--model", "-", "--takes", str(takes)),
         )
+        self.process = self._child.process
         # Whatever keeps it from starting, this process waits no longer than that.
-        late = threading.Timer(START_SECONDS, self.process.kill)
-        late.start()
-        try:
-            with contextlib.suppress(OSError):  # it ended: said below
-                self.process.stdin.write(len(content).to_bytes(8, "little"))
-                self.process.stdin.write(content)
-                self.process.stdin.flush()
-            said = self.process.stdout.readline().decode(errors="replace").strip()
-        except KeyboardInterrupt:
-            self.kill()
-            raise
-        finally:
-            late.cancel()
+        said = self._child.ask(content, seconds=START_SECONDS)
         if said != f"serving {self.model}":
             self.close()
             raise NodeError(f"the node did not start: {said or 'its process ended without a word'}")
@@ -215,20 +200,12 @@ class Node:
     def kill(self) -> None:
         """End the process at once, in the middle of whatever it does."""
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+            self._child.kill()
 
     def close(self) -> None:
         """End the process."""
-        if self.process is None:
-            return
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()  # this is what ends it
-        try:
-            self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self.process.stdout.close()
+        if self.process is not None:
+            self._child.close()
 
     def __enter__(self) -> Node:
         return self
@@ -256,8 +233,7 @@ def main(arguments: list[str] | None = None) -> int:
         model = options.model
         if from_parent:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted cell is not our end
-            size = int.from_bytes(sys.stdin.buffer.read(8), "little")
-            model = sys.stdin.buffer.read(size)
+            model = process.asked() or b""
         if options.head is not None:
             model = cut.cut_model(model, range(options.head)).tail
             if model is None:
@@ -270,7 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     print(f"serving {part.model}", flush=True)
     if from_parent:
-        sys.stdin.buffer.read()  # ends when the parent does, even if it is killed
+        process.asked()  # ends when the parent does, even if it is killed
         os._exit(0)  # not waiting for a model that still computes
     print(f"It takes {', '.join(part.inputs)} at {options.listen}. Ctrl-C ends it.", flush=True)
     if not addresses.is_loopback(options.listen):

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edge_course.nodes import wire
-from edge_course.runtimes import ort
+from edge_course.runtimes import model_files, ort
 from edge_course.runtimes.model_files import ModelError
 from edge_course.runtimes.onnx_files import onnx_content, onnx_errors_explained
 from edge_course.split_layers.cut import LEVEL
@@ -31,7 +30,7 @@ class Part:
 
     Attributes
     ----------
-    model : `wire.fingerprint` of the file with all its weights in it.
+    model : `model_files.fingerprint` of the file with all its weights in it.
     inputs, outputs : names of the tensors that it takes and returns.
 
     Raises
@@ -56,7 +55,7 @@ class Part:
                 raise ModelError(
                     f"{self._name}: expected a float32 {end}, {wrong[0].name} is {wrong[0].type}"
                 )
-        self.model = wire.fingerprint(content)
+        self.model = model_files.fingerprint(content)
         self.inputs = tuple(tensor.name for tensor in ends["input"])
         self.outputs = tuple(tensor.name for tensor in ends["output"])
 

@@ -12,9 +12,7 @@ accepts exactly what `encode` writes: whatever else comes is a `WireError`.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import zlib
 from collections.abc import Mapping
@@ -23,7 +21,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from edge_course.quantization import quant
-from edge_course.runtimes import model_files
 
 MESSAGE_VERSION = "2"
 MESSAGE_KINDS = ("request", "reply", "failure")
@@ -45,7 +42,7 @@ class Message:
     Attributes
     ----------
     kind : "request", "reply" or "failure".
-    model : `fingerprint` of the ``.onnx`` file that serves, 32 hexadecimal digits.
+    model : `model_files.fingerprint` of the ``.onnx`` file that serves, 32 hexadecimal digits.
     cut : what the place is called at which the network is cut.
     request : number of the request, from 0 to 2³² − 1; the reply repeats it.
     tensors : name → float32, finite; none in a failure.
@@ -60,26 +57,6 @@ class Message:
     tensors: Mapping[str, np.ndarray] = field(default_factory=dict)
     dtype: str = "float32"
     text: str = ""
-
-
-def fingerprint(model: bytes | str | os.PathLike) -> str:
-    """Return half the SHA-256 of a model file: by it both ends know that they mean the same.
-
-    Parameters
-    ----------
-    model : the content of a model file, or its path.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits: 128 bits, so that no two files share them by accident.
-
-    Raises
-    ------
-    ModelError
-        If the file cannot be read.
-    """
-    return hashlib.sha256(model_files.content(model)).hexdigest()[:32]
 
 
 def encode(message: Message) -> bytes:

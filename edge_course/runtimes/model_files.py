@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 
@@ -38,6 +39,26 @@ def content(model: bytes | str | os.PathLike) -> FileContent:
         return file_content(model)
     except OSError as error:
         raise ModelError(f"cannot read the model {model}: {error.strerror}") from None
+
+
+def fingerprint(model: bytes | str | os.PathLike) -> str:
+    """Return half the SHA-256 of a model file: by it both ends know that they mean the same.
+
+    Parameters
+    ----------
+    model : the content of a model file, or its path.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits: 128 bits, so that no two files share them by accident.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read.
+    """
+    return hashlib.sha256(content(model)).hexdigest()[:32]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from edge_course.nodes import addresses, wire
+from edge_course.nodes import addresses, node, transport, wire
 from edge_course.nodes.client import Client, Split
 from edge_course.nodes.link import Link, Profile
 from edge_course.nodes.node import Node, Server
@@ -301,6 +301,24 @@ def test_replies_in_another_order_find_their_requests():
             thread.join(60)
         assert got == {0: "node", 1: "node"} and both.is_set()
     serving.close()
+
+
+def test_a_node_that_says_a_moment_late_what_it_answers(monkeypatch):
+    class Late:
+        def __init__(self, **settings):
+            self.session = transport.open_session(**settings)
+
+        def declare_queryable(self, *arguments, **settings):
+            declare = self.session.declare_queryable
+            threading.Timer(0.2, declare, arguments, settings).start()
+
+        def close(self):
+            self.session.close()
+
+    monkeypatch.setattr(node, "open_session", Late)
+    address = addresses.free_address()
+    with contextlib.closing(Server(TAIL, address)), Client(address, TAIL.model) as client:
+        assert ask(client, 0) == "node"
 
 
 def test_an_early_exit_answers_from_what_crosses():

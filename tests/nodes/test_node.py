@@ -20,7 +20,7 @@ from edge_course.nodes.link import Link
 from edge_course.nodes.node import Node, Server
 from edge_course.nodes.part import Part, cut_name
 from edge_course.nodes.transport import NodeError
-from edge_course.runtimes import ort
+from edge_course.runtimes import model_files, ort
 from edge_course.runtimes.model_files import ModelError
 from edge_course.split_layers import cut
 from edge_course.split_layers.graph import read_graph
@@ -346,8 +346,8 @@ def test_the_command_for_a_second_machine(tmp_path, cut_there):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         try:
             said = within(process.stdout.readline).decode().strip()
-            assert said == f"serving {wire.fingerprint(PARTS.tail)}"
-            with Client(address, wire.fingerprint(PARTS.tail)) as client:
+            assert said == f"serving {model_files.fingerprint(PARTS.tail)}"
+            with Client(address, model_files.fingerprint(PARTS.tail)) as client:
                 network = Split(PARTS, client, deadline=30)
                 assert_right(within(network.run, {"x": inputs(5)}).outputs, inputs(5))
         finally:
