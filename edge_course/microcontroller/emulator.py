@@ -16,7 +16,6 @@ from unicorn import arm_const, riscv_const
 from edge_course.microcontroller.compiler import CSource
 from edge_course.microcontroller.firmware import Firmware
 
-LONGEST_CALL = 20  # seconds: what takes longer is taken for a program without an end
 PAINT = b"\xa5"
 
 
@@ -60,6 +59,7 @@ class Board:
     Parameters
     ----------
     firmware : the program.
+    longest_call : seconds; what takes longer is taken for a program without an end.
 
     Raises
     ------
@@ -69,9 +69,10 @@ class Board:
     Taught in: notebooks/20_microcontroller.ipynb
     """
 
-    def __init__(self, firmware: Firmware):
+    def __init__(self, firmware: Firmware, longest_call: float = 10):
         core = firmware.core
         self.firmware = firmware
+        self._longest_call = longest_call
         self._arm = bool(core.unicorn_cpu)
         self._registers = _ARM if self._arm else _RISC_V
         if self._arm:
@@ -97,21 +98,28 @@ class Board:
 
         Raises
         ------
+        ValueError
+            If there are more arguments, or larger ones.
         CoreError
-            If it faults, or does not return within `LONGEST_CALL`.
+            If it faults, or does not return in time.
         """
         machine, registers = self._machine, self._registers
+        wide = [a for a in arguments if not -(2**31) <= a < 2**32]
+        if wide or len(arguments) > len(registers.arguments):
+            raise ValueError(f"expected up to four whole numbers of 32 bits, got {arguments}")
         machine.reg_write(registers.stack, self.firmware.symbols["stack_top"].address)
         machine.reg_write(registers.back, self._stop | self._arm)
         for register, argument in zip(registers.arguments, arguments, strict=False):
             machine.reg_write(register, argument & 0xFFFF_FFFF)
         begin = self.firmware.symbols[name].address | self._arm
         try:
-            machine.emu_start(begin, self._stop, timeout=int(LONGEST_CALL * 1e6))
+            machine.emu_start(begin, self._stop, timeout=int(self._longest_call * 1e6))
         except unicorn.UcError as error:
             raise CoreError(f"{name}: {error}, {self._where()}") from None
         if machine.reg_read(registers.counter) != self._stop:
-            raise CoreError(f"{name}: no end after {LONGEST_CALL} seconds, {self._where()}")
+            late = machine.query(unicorn.UC_QUERY_TIMEOUT)
+            what = f"no end after {self._longest_call} s" if late else "the core waits for good"
+            raise CoreError(f"{name}: {what}, {self._where()}")
         return ctypes.c_int32(machine.reg_read(registers.arguments[0])).value
 
     def run(self, source: CSource, x: np.ndarray) -> np.ndarray:

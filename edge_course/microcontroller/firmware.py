@@ -102,7 +102,7 @@ def build(
     Raises
     ------
     edge_course.microcontroller.compiler.CompileError
-        If it does not compile, or does not fit the chip's memories.
+        If it does not compile, does not fit the chip's memories, or lacks an entry.
 
     Taught in: notebooks/20_microcontroller.ipynb
     """
@@ -119,6 +119,9 @@ def build(
         for s in program.get_section_by_name(".symtab").iter_symbols()
         if s.name and s["st_shndx"] != "SHN_UNDEF"
     }
+    missing = [name for name in entries if name not in symbols]
+    if missing:
+        raise compiler.CompileError(f"no {', no '.join(missing)} in {', '.join(files)}")
     segments = tuple((s["p_paddr"], s.data()) for s in program.iter_segments("PT_LOAD"))
     flash = static = 0
     for section in program.iter_sections():

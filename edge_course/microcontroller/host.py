@@ -12,6 +12,9 @@ import numpy as np
 from edge_course.microcontroller import compiler
 from edge_course.microcontroller.compiler import CSource
 
+# Without the system's libraries, which Zig would have to build first: on Windows for a minute.
+_LIBRARY = ("-shared", "-nostdlib", "-Wl,--no-entry")
+
 
 class HostModel:
     """A network's C as a library in this process.
@@ -31,9 +34,9 @@ class HostModel:
 
     def __init__(self, source: CSource, flags: Sequence[str] = ("-O2",)):
         self._source = source
-        handle, path = mkstemp(dir=compiler.folder())
+        handle, path = mkstemp(".dll", dir=compiler.folder())  # Windows wants a suffix
         with os.fdopen(handle, "wb") as file:
-            file.write(compiler.compile_c(source.files, ["-shared", *flags]))
+            file.write(compiler.compile_c(source.files, [*_LIBRARY, *flags]))
         self._library = ctypes.CDLL(path)
 
     def run(self, x: np.ndarray) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+import unicorn
 
 from edge_course import data
-from edge_course.microcontroller import emulator
 from edge_course.microcontroller.compiler import CompileError, compile_c
 from edge_course.microcontroller.cores import CORES, M0_PLUS, M4, RISC_V
 from edge_course.microcontroller.emulator import Board, CoreError
@@ -107,11 +107,28 @@ def test_a_program_that_leaves_its_memories_faults(core, body) -> None:
         machine.call("f", 0, 0)
 
 
-def test_a_program_without_an_end_is_stopped(monkeypatch) -> None:
-    monkeypatch.setattr(emulator, "LONGEST_CALL", 0.3)
-    machine = board('for (;;) { __asm__ volatile(""); }')
-    with pytest.raises(CoreError, match=r"f: no end after 0.3 seconds, .* in f \+"):
-        machine.call("f", 0, 0)
+def test_a_program_without_an_end_is_stopped() -> None:
+    endless = board('for (;;) { __asm__ volatile(""); }', M4).firmware
+    with pytest.raises(CoreError, match=r"f: no end after 0.3 s, .* in f \+"):
+        Board(endless, longest_call=0.3).call("f", 0, 0)
+    waiting = board('__asm__ volatile("wfi"); return 0;')
+    with pytest.raises(CoreError, match=r"f: the core waits for good, .* in f \+"):
+        waiting.call("f", 0, 0)
+
+
+@pytest.mark.parametrize("arguments", [(1, 2, 3, 4, 5), (2**32,), (-(2**31) - 1,)])
+def test_arguments_that_fit_no_register_are_refused(arguments) -> None:
+    with pytest.raises(ValueError, match="up to four whole numbers of 32 bits"):
+        board("return 0;").call("f", *arguments)
+
+
+def test_instructions_are_those_that_a_hook_on_each_sees(compressed) -> None:
+    """On a core without conditional instructions: the hook does not see those that are left out."""
+    firmware, seen = build(compressed.files, M0_PLUS), []
+    machine = Board(firmware)
+    machine._machine.hook_add(unicorn.UC_HOOK_CODE, lambda *_: seen.append(0))
+    machine.call("model_run")
+    assert Board(firmware).measure("model_run").instructions == len(seen)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +137,7 @@ def test_a_program_without_an_end_is_stopped(monkeypatch) -> None:
         ("int f(void) { return 1 }", r"f\.c:1:\d+: error: expected ';'"),
         ("int f(int a) { return 1; }", "no previous prototype|unused parameter"),
         ("int g(void); int f(void); int f(void) { return g(); }", "undefined symbol: g"),
+        ("int g(void); int g(void) { return 1; }", r"no f in f\.c"),
     ],
 )
 def test_the_first_complaint_of_the_compiler_is_the_error(text, message) -> None:
