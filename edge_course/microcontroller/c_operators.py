@@ -293,7 +293,9 @@ def _pad(step: Step, _: str) -> tuple[str, str]:
     )  # fmt: skip
 
 
+@in_c("EXPAND_DIMS")
 @in_c("RESHAPE")
+@in_c("SQUEEZE")
 def _reshape(step: Step, _: str) -> tuple[str, str]:
     return "", f"  for (int k = 0; k < {prod(step.output.shape)}; k++) y[k] = x[k];\n"
 

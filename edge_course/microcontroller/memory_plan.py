@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Iterable
 from itertools import permutations
+from math import prod
 from typing import NamedTuple
 
 from edge_course.cost_models import activation_memory
-from edge_course.runtimes import tflite_file
+from edge_course.runtimes import model_files, tflite_file
+from edge_course.runtimes.model_files import ModelError
 
 ALIGNMENT = 16  # bytes: tensors begin at multiples, as in TFLM, so that kernels may load words
 MOST_SEARCHED = 8  # tensors of which all orders are tried: two seconds, at the worst
@@ -53,11 +55,19 @@ def plan_memory(model: bytes | str | os.PathLike) -> MemoryPlan:
     Raises
     ------
     edge_course.runtimes.model_files.ModelError
-        If it is no TFLite model.
+        If it is no TFLite model, or does not say how large an activation is.
 
     Taught in: notebooks/20_microcontroller.ipynb
     """
     graph = tflite_file.read_tflite(model)
+    for operator in graph.operators:
+        if operator.name == "RESHAPE":
+            sizes = {prod(operator.inputs[0].shape), prod(operator.outputs[0].shape)}
+            if len(sizes) > 1:  # a placeholder, until the network runs
+                raise ModelError(
+                    f"{model_files.name(model)}: the file does not say how large the output "
+                    f"{operator.outputs[0].name!r} of RESHAPE is"
+                )
     steps, sizes = activation_memory.tflite_steps(graph.operators)
     needed = activation_memory.lifetimes(steps, {t.index for t in graph.outputs})
     tensors = {t: Lifetime(sizes[t], *needed[t]) for t in sorted(needed)}

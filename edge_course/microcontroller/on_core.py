@@ -24,7 +24,7 @@ def call_c(source: str, name: str, *arguments: int) -> int:
     Raises
     ------
     edge_course.microcontroller.compiler.CompileError
-        If it does not compile, or has no such function.
+        If it does not compile, or has no such function of so many int32_t.
     edge_course.microcontroller.emulator.CoreError
         If it faults or does not end.
     ValueError
@@ -32,12 +32,18 @@ def call_c(source: str, name: str, *arguments: int) -> int:
 
     Taught in: notebooks/20_microcontroller.ipynb
     """
-    return Board(_firmware(source, name), longest_call=0.5).call(name, *arguments)
+    firmware = _firmware(source, name, len(arguments))
+    return Board(firmware, longest_call=0.5).call(name, *arguments)
 
 
 @functools.lru_cache(maxsize=8)
-def _firmware(source: str, name: str) -> Firmware:
-    text = f'#include <stdint.h>\n#line 1 "yours.c"\n{source}'
+def _firmware(source: str, name: str, count: int) -> Firmware:
+    # The last line lets the compiler refuse a function of another type.
+    taken = ", ".join(["int32_t"] * count) or "void"
+    text = (
+        f'#include <stdint.h>\n#line 1 "yours.c"\n{source}\n'
+        f"extern int32_t (*const called)({taken});\nint32_t (*const called)({taken}) = {name};\n"
+    )
     flags = ("-O2", "-Wno-missing-prototypes", "-Wno-unused-parameter")  # while it is being written
     return build({"yours.c": text}, M4, flags, entries=(name,))
 

@@ -72,8 +72,9 @@ def to_c(model: bytes | str | os.PathLike) -> CSource:
     Taught in: notebooks/20_microcontroller.ipynb
     """
     graph = IntegerModel.from_file(model).graph
+    plan = plan_memory(model)
     try:
-        source = _written(graph, plan_memory(model))
+        source = _written(graph, plan)
     except ModelError as error:
         raise ModelError(f"{model_files.name(model)}: {error}") from None
     if not _same_as_the_engine(source, model):

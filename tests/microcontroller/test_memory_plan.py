@@ -1,5 +1,6 @@
 """The memory plan against a search through all places, the lower bound, and TFLM's record."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from edge_course.microcontroller.memory_plan import (
     plan_memory,
     smallest_arena,
 )
-from edge_course.runtimes import tflite_file, tflm
+from edge_course.runtimes import litert, tflite_file, tflm
 from edge_course.runtimes.model_files import ModelError
 from tests.support import tflite_networks
 from tests.support.effort import effort
@@ -130,3 +131,11 @@ def test_tflm_needs_no_less_for_random_networks() -> None:
 def test_a_file_that_is_none_is_refused() -> None:
     with pytest.raises(ModelError, match="not a TFLite model"):
         plan_memory(b"nothing of the kind")
+
+
+def test_a_size_that_the_file_does_not_give_is_refused() -> None:
+    layers = [keras.Input((5, 6)), keras.layers.Dense(4), keras.layers.Flatten()]
+    pictures = np.random.default_rng(0).normal(size=(10, 5, 6)).astype(np.float32)
+    file = litert.convert(keras.Sequential(layers), "int8", pictures)
+    with pytest.raises(ModelError, match=r"does not say how large the output .* of RESHAPE is"):
+        plan_memory(file)

@@ -38,8 +38,23 @@ def test_what_is_plain_c_runs(body, expected) -> None:
 def test_what_is_wrong_is_told_at_once() -> None:
     with pytest.raises(CompileError, match=r"yours\.c:2:\d+: error: expected ';'"):
         call_c("int32_t f(int32_t x) {\n return x }", "f", 1)
-    with pytest.raises(CompileError, match=r"no f in yours\.c"):
+    with pytest.raises(CompileError, match="undeclared identifier 'f'"):
         call_c("int32_t g(int32_t x) { return x; }", "f", 1)
     for _ in range(2):  # the first must not be running any more
         with pytest.raises(CoreError, match=r"f: no end after 0\.5 s, .* in f \+ \d+"):
             call_c('int32_t f(int32_t x) { while (x) __asm__(""); return x; }', "f", 1)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "int32_t f(int32_t a, int32_t b)",  # what is not given would be what the register holds
+        "int32_t f(int32_t a, int32_t b, int32_t c, int32_t d, int32_t e)",
+        "int64_t f(int32_t a)",
+        "int32_t f(int64_t a)",
+        "float f(int32_t a)",
+    ],
+)
+def test_a_function_of_another_type_is_refused(head) -> None:
+    with pytest.raises(CompileError, match="incompatible"):
+        call_c(head + " { return (int32_t)a; }", "f", 1)

@@ -72,7 +72,7 @@ def test_random_networks_are_right_or_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("seed", range(effort(12, 100)))
-@pytest.mark.parametrize("operator", ["conv", "pool", "head"])
+@pytest.mark.parametrize("operator", ["conv", "pool", "head", "expand_and_squeeze"])
 def test_single_layers_of_every_size(operator, seed) -> None:
     """`to_c` compares with the engine before it returns; here other inputs are compared."""
     random = np.random.default_rng(seed)
