@@ -115,6 +115,8 @@ class RandomNetwork(nn.Module):
 
     def head(self, kind: str, channels: int) -> None:
         height, width = self.size()
+        if height * width == 1 and kind in ("mean", "pool"):
+            kind = "flatten"  # the converter leaves out a mean of one place
         if kind == "picture":
             self.steps.append(self.conv(4, channels, 1, active=False))
             return
