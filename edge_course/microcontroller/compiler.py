@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,8 +40,13 @@ class CSource(NamedTuple):
         """Name of a file → its text."""
         return {"model.c": self.c, "model.h": self.h}
 
-    def inputs(self, x: np.ndarray) -> list[bytes]:
-        """Return input codes as the bytes that each run takes: int8 (n, …).
+    def run_each(self, x: np.ndarray, run: Callable[[bytes], bytes]) -> np.ndarray:
+        """Return what a way to run the network returns for each input: int8 (n, output bytes).
+
+        Parameters
+        ----------
+        x : input codes, int8 (n, …).
+        run : the bytes of one input → those of its output.
 
         Raises
         ------
@@ -54,11 +59,8 @@ class CSource(NamedTuple):
                 f"expected int8 codes, {self.input_bytes} for each of n inputs, "
                 f"got {x.dtype} {x.shape}"
             )
-        return [one.tobytes() for one in x]
-
-    def outputs(self, found: Sequence[bytes]) -> np.ndarray:
-        """Return what runs returned as int8 (n, output bytes)."""
-        return np.frombuffer(b"".join(found), np.int8).reshape(-1, self.output_bytes)
+        found = b"".join(run(one.tobytes()) for one in x)
+        return np.frombuffer(found, np.int8).reshape(-1, self.output_bytes)
 
 
 class CompileError(ValueError):

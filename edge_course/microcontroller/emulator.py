@@ -143,12 +143,13 @@ class Board:
             As `call`.
         """
         into, out = (self._pointer(f"model_{end}") for end in ("input", "output"))
-        found = []
-        for one in source.inputs(x):
-            self._machine.mem_write(into, one)
+
+        def run(codes: bytes) -> bytes:
+            self._machine.mem_write(into, codes)
             self.call("model_run")
-            found.append(bytes(self._machine.mem_read(out, source.output_bytes)))
-        return source.outputs(found)
+            return bytes(self._machine.mem_read(out, source.output_bytes))
+
+        return source.run_each(x, run)
 
     def _pointer(self, name: str) -> int:
         content = self._machine.mem_read(self.firmware.symbols[name].address, 4)

@@ -60,9 +60,10 @@ class HostModel:
             ctypes.c_void_p.in_dll(self._library, f"model_{end}").value
             for end in ("input", "output")
         )
-        found = []
-        for one in self._source.inputs(x):
-            ctypes.memmove(into, one, len(one))
+
+        def run(codes: bytes) -> bytes:
+            ctypes.memmove(into, codes, len(codes))
             self._library.model_run()
-            found.append(ctypes.string_at(out, self._source.output_bytes))
-        return self._source.outputs(found)
+            return ctypes.string_at(out, self._source.output_bytes)
+
+        return self._source.run_each(x, run)

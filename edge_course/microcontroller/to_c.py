@@ -71,21 +71,20 @@ def to_c(model: bytes | str | os.PathLike) -> CSource:
 
     Taught in: notebooks/20_microcontroller.ipynb
     """
-    graph = IntegerModel.from_file(model).graph
+    engine = IntegerModel.from_file(model)
     plan = plan_memory(model)
     try:
-        source = _written(graph, plan)
+        source = _written(engine.graph, plan)
     except ModelError as error:
         raise ModelError(f"{model_files.name(model)}: {error}") from None
-    if not _same_as_the_engine(source, model):
+    if not _same_as_the_engine(source, engine):
         raise ModelError(f"{model_files.name(model)}: its C computes something else; do not use it")
     return source
 
 
-def _same_as_the_engine(source: CSource, model: bytes | str | os.PathLike) -> bool:
-    engine, random = IntegerModel.from_file(model), np.random.default_rng(0)
+def _same_as_the_engine(source: CSource, engine: IntegerModel) -> bool:
     shape = engine.graph.inputs[0].shape
-    x = random.integers(-128, 128, (CHECKED, *shape[1:]), np.int8)
+    x = np.random.default_rng(0).integers(-128, 128, (CHECKED, *shape[1:]), np.int8)
     return np.array_equal(HostModel(source).run(x), engine.run(x, "micro").reshape(CHECKED, -1))
 
 
