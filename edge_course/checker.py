@@ -151,8 +151,7 @@ def _difference(value: Any, expected: Any, tolerance: float) -> str:
     if isinstance(expected, dict):
         if not isinstance(value, dict) or value.keys() != expected.keys():
             return f"expected a dict with the keys {_short(list(expected))}, got {_short(value)}"
-        parts = (_difference(value[key], e, tolerance) for key, e in expected.items())
-        return next(filter(None, parts), "")
+        return _difference([value[key] for key in expected], [*expected.values()], tolerance)
     if isinstance(expected, str | bool | np.bool_):
         if isinstance(expected, str) != isinstance(value, str):
             return f"expected a {type(expected).__name__}, got a {type(value).__name__}"
