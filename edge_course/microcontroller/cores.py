@@ -1,4 +1,4 @@
-"""Five chips, their memories, and how to compile for the processor cores inside them."""
+"""Six chips, their memories, and how to compile for the processor cores inside them."""
 
 from __future__ import annotations
 
@@ -65,3 +65,11 @@ RISC_V = Core(
     "GigaDevice GD32VF103 datasheet: RV32IMAC at 108 MHz, 128 KB of flash, 32 KB of RAM",
 )  # fmt: skip
 CORES = (M0_PLUS, M4, M7, M33, RISC_V)
+# A core for an operating system, here without one. It has no flash: the boot loader copies the
+# program into the RAM, and two pieces of that are all that is used.
+A53 = Core(
+    "Cortex-A53", "BCM2837", "aarch64-freestanding-none", "cortex_a53", "A53",
+    0x0008_0000, 1024 * KIB, 0x0020_0000, 1024 * KIB, 1.2e9,
+    "Raspberry Pi documentation, Processors and Booting: Raspberry Pi 3, 1.2 GHz, 1 GB of RAM, "
+    "64-bit programs start at 0x80000",
+)  # fmt: skip

@@ -7,11 +7,13 @@ of the flash, no pipeline. Instructions are counted, cycles are not.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 import unicorn
-from unicorn import arm_const, riscv_const
+from unicorn import arm64_const, arm_const, riscv_const
 
 from edge_course.microcontroller.compiler import CSource
 from edge_course.microcontroller.firmware import Firmware
@@ -36,21 +38,36 @@ class CallCost(NamedTuple):
     stack_bytes: int
 
 
-class _Registers(NamedTuple):
-    counter: int
-    stack: int
-    back: int  # where a function returns to
-    arguments: tuple[int, ...]
+class _Kind(NamedTuple):
+    """What the emulator must be told about a kind of core, and what it calls its registers."""
+
+    architecture: int
+    mode: int
+    constants: ModuleType
+    prefix: str  # of the names of cores and registers in there
+    names: tuple[str, ...]  # counter, stack, where a function returns to, four arguments
+    thumb: int  # 1: the last bit of a function's address says "Thumb code"
+    long: Callable[[int], bool]  # whether an instruction that begins so has four bytes, not two
+
+    @property
+    def registers(self) -> list[int]:
+        return [getattr(self.constants, f"UC_{self.prefix}_REG_{name}") for name in self.names]
 
 
-_ARM = _Registers(
-    arm_const.UC_ARM_REG_PC, arm_const.UC_ARM_REG_SP, arm_const.UC_ARM_REG_LR,
-    tuple(getattr(arm_const, f"UC_ARM_REG_R{i}") for i in range(4)),
-)  # fmt: skip
-_RISC_V = _Registers(
-    riscv_const.UC_RISCV_REG_PC, riscv_const.UC_RISCV_REG_SP, riscv_const.UC_RISCV_REG_RA,
-    tuple(getattr(riscv_const, f"UC_RISCV_REG_A{i}") for i in range(4)),
-)  # fmt: skip
+_KINDS = {  # the first word of Zig's target → the kind
+    "thumb": _Kind(
+        unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS, arm_const, "ARM",
+        ("PC", "SP", "LR", "R0", "R1", "R2", "R3"), 1, lambda half: half >> 11 >= 0b11101,
+    ),
+    "aarch64": _Kind(
+        unicorn.UC_ARCH_ARM64, unicorn.UC_MODE_ARM, arm64_const, "ARM64",
+        ("PC", "SP", "LR", "X0", "X1", "X2", "X3"), 0, lambda half: True,
+    ),
+    "riscv32": _Kind(
+        unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32, riscv_const, "RISCV",
+        ("PC", "SP", "RA", "A0", "A1", "A2", "A3"), 0, lambda half: half & 3 == 3,
+    ),
+}  # fmt: skip
 
 
 class Board:
@@ -73,14 +90,14 @@ class Board:
         core = firmware.core
         self.firmware = firmware
         self._longest_call = longest_call
-        self._arm = bool(core.unicorn_cpu)
-        self._registers = _ARM if self._arm else _RISC_V
-        if self._arm:
-            mode = unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS
-            self._machine = unicorn.Uc(unicorn.UC_ARCH_ARM, mode)
-            self._machine.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{core.unicorn_cpu}"))
-        else:
-            self._machine = unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32)
+        self._kind = kind = _KINDS[core.zig_target.split("-")[0]]
+        self._counter, self._stack, self._back, *self._arguments = kind.registers
+        self._machine = unicorn.Uc(kind.architecture, kind.mode)
+        if core.unicorn_cpu:
+            cpu = getattr(kind.constants, f"UC_CPU_{kind.prefix}_{core.unicorn_cpu}")
+            self._machine.ctl_set_cpu_model(cpu)
+        if kind.prefix == "ARM64":  # its vector registers are locked when it starts
+            self._machine.reg_write(arm64_const.UC_ARM64_REG_CPACR_EL1, 0b11 << 20)
         self._machine.mem_map(
             core.flash_start, core.flash_bytes, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
         )
@@ -99,28 +116,30 @@ class Board:
         Raises
         ------
         ValueError
-            If there are more arguments, or larger ones.
+            If there are more arguments, or larger ones, or no such function.
         CoreError
             If it faults, or does not return in time.
         """
-        machine, registers = self._machine, self._registers
+        machine, symbols = self._machine, self.firmware.symbols
         wide = [a for a in arguments if not -(2**31) <= a < 2**32]
-        if wide or len(arguments) > len(registers.arguments):
+        if wide or len(arguments) > len(self._arguments):
             raise ValueError(f"expected up to four whole numbers of 32 bits, got {arguments}")
-        machine.reg_write(registers.stack, self.firmware.symbols["stack_top"].address)
-        machine.reg_write(registers.back, self._stop | self._arm)
-        for register, argument in zip(registers.arguments, arguments, strict=False):
+        if name not in symbols:
+            raise ValueError(f"no {name} in the program; entries= of build keeps what is named")
+        machine.reg_write(self._stack, symbols["stack_top"].address)
+        machine.reg_write(self._back, self._stop | self._kind.thumb)
+        for register, argument in zip(self._arguments, arguments, strict=False):
             machine.reg_write(register, argument & 0xFFFF_FFFF)
-        begin = self.firmware.symbols[name].address | self._arm
+        begin = symbols[name].address | self._kind.thumb
         try:
             machine.emu_start(begin, self._stop, timeout=int(self._longest_call * 1e6))
         except unicorn.UcError as error:
             raise CoreError(f"{name}: {error}, {self._where()}") from None
-        if machine.reg_read(registers.counter) != self._stop:
+        if machine.reg_read(self._counter) != self._stop:
             late = machine.query(unicorn.UC_QUERY_TIMEOUT)
             what = f"no end after {self._longest_call} s" if late else "the core waits for good"
             raise CoreError(f"{name}: {what}, {self._where()}")
-        return ctypes.c_int32(machine.reg_read(registers.arguments[0])).value
+        return ctypes.c_int32(machine.reg_read(self._arguments[0])).value
 
     def run(self, source: CSource, x: np.ndarray) -> np.ndarray:
         """Return the codes that a network in the firmware returns for input codes.
@@ -152,8 +171,8 @@ class Board:
         return source.run_each(x, run)
 
     def _pointer(self, name: str) -> int:
-        content = self._machine.mem_read(self.firmware.symbols[name].address, 4)
-        return int.from_bytes(content, "little")
+        symbol = self.firmware.symbols[name]
+        return int.from_bytes(self._machine.mem_read(symbol.address, symbol.bytes), "little")
 
     def measure(self, name: str, *arguments: int) -> CallCost:
         """Call a function and count its instructions and the bytes of its stack.
@@ -187,16 +206,15 @@ class Board:
     def _instructions(self, address: int, size: int) -> int:
         """Return how many instructions lie in a block: they have two or four bytes each."""
         block = np.frombuffer(self._machine.mem_read(address, size), "<u2")
-        long = (lambda h: h >> 11 >= 0b11101) if self._arm else (lambda h: h & 3 == 3)
         place = count = 0
         while place < len(block):
-            place += 2 if long(int(block[place])) else 1
+            place += 2 if self._kind.long(int(block[place])) else 1
             count += 1
         return count
 
     def _where(self) -> str:
         """Return where the core stands: an address, and the function that it lies in."""
-        address = self._machine.reg_read(self._registers.counter)
+        address = self._machine.reg_read(self._counter)
         inside = [
             f"in {name} + {address - symbol.address}"
             for name, symbol in self.firmware.symbols.items()

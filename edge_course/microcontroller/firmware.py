@@ -14,8 +14,8 @@ from edge_course.microcontroller import compiler
 from edge_course.microcontroller.cores import Core
 
 STACK_BYTES = 1024
-# What happens between power-on and the first line of a program. Arm cores read the first two
-# words of flash: where the stack begins, and where to start. A RISC-V core just starts.
+# What happens between power-on and the first line of a program. Arm microcontrollers read the
+# first two words of flash: where the stack begins, and where to start. The others just start.
 START = """\
 #include <stdint.h>
 extern uint32_t data_start[], data_end[], data_in_flash[], bss_start[], bss_end[], stack_top[];
@@ -33,6 +33,8 @@ void reset(void) {
 
 #ifdef __riscv
 __asm__(".section .vectors,\\"ax\\"\\n la sp, stack_top\\n j reset\\n");
+#elif defined(__aarch64__)
+__asm__(".section .vectors,\\"ax\\"\\n ldr x0, =stack_top\\n mov sp, x0\\n b reset\\n");
 #else
 __attribute__((section(".vectors"), used))
 static const void *const vectors[2] = {stack_top, (const void *)reset};

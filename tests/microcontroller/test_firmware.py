@@ -6,7 +6,7 @@ import unicorn
 
 from edge_course import data
 from edge_course.microcontroller.compiler import CompileError, compile_c
-from edge_course.microcontroller.cores import CORES, M0_PLUS, M4, RISC_V
+from edge_course.microcontroller.cores import A53, CORES, M0_PLUS, M4, RISC_V
 from edge_course.microcontroller.emulator import Board, CoreError
 from edge_course.microcontroller.firmware import STACK_BYTES, build
 from edge_course.microcontroller.to_c import to_c
@@ -53,14 +53,14 @@ def test_a_network_that_is_too_large_says_by_how_much() -> None:
         build(source.files, M4._replace(ram_bytes=16 * 1024))
 
 
-@pytest.mark.parametrize("core", CORES, ids=lambda core: core.name)
+@pytest.mark.parametrize("core", [*CORES, A53], ids=lambda core: core.name)
 def test_a_function_returns_what_it_computes(core) -> None:
     machine = board("return a * 3 - b;", core)
     assert machine.call("f", 7, -5) == 26
     assert machine.call("f", -(2**31), 0) == -(2**31)  # 32 bits wrap around, as on the chip
 
 
-@pytest.mark.parametrize("core", CORES, ids=lambda core: core.name)
+@pytest.mark.parametrize("core", [*CORES, A53], ids=lambda core: core.name)
 def test_variables_are_set_at_the_start(core) -> None:
     head = "static volatile int32_t set[2] = {40, 50}, unset[3];"
     machine = board("unset[a] += b; return set[a] + unset[a];", core, head=head)
@@ -82,7 +82,7 @@ def test_the_stack_is_measured_where_it_was_written() -> None:
     assert 256 <= machine.measure("f", 1, 0).stack_bytes <= 300
 
 
-@pytest.mark.parametrize("core", [M0_PLUS, M4, RISC_V], ids=lambda core: core.name)
+@pytest.mark.parametrize("core", [M0_PLUS, M4, RISC_V, A53], ids=lambda core: core.name)
 def test_a_stack_that_is_too_deep_faults_and_names_the_function(core) -> None:
     deep = "static int32_t deep(int32_t n) { volatile int32_t x[16]; x[0] = n; "
     deep += "return n ? deep(n - 1) + x[0] : 0; }"
@@ -92,7 +92,7 @@ def test_a_stack_that_is_too_deep_faults_and_names_the_function(core) -> None:
         machine.call("f", STACK_BYTES, 0)
 
 
-@pytest.mark.parametrize("core", [M0_PLUS, M4, RISC_V], ids=lambda core: core.name)
+@pytest.mark.parametrize("core", [M0_PLUS, M4, RISC_V, A53], ids=lambda core: core.name)
 @pytest.mark.parametrize(
     "body",
     [
@@ -122,9 +122,15 @@ def test_arguments_that_fit_no_register_are_refused(arguments) -> None:
         board("return 0;").call("f", *arguments)
 
 
-def test_instructions_are_those_that_a_hook_on_each_sees(compressed) -> None:
-    """On a core without conditional instructions: the hook does not see those that are left out."""
-    firmware, seen = build(compressed.files, M0_PLUS), []
+def test_a_function_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="no g in the program; entries= of build"):
+        board("return 0;").call("g")
+
+
+@pytest.mark.parametrize("core", [M0_PLUS, RISC_V, A53], ids=lambda core: core.name)
+def test_instructions_are_those_that_a_hook_on_each_sees(compressed, core) -> None:
+    """On cores without conditional instructions: the hook does not see those that are left out."""
+    firmware, seen = build(compressed.files, core), []
     machine = Board(firmware)
     machine._machine.hook_add(unicorn.UC_HOOK_CODE, lambda *_: seen.append(0))
     machine.call("model_run")

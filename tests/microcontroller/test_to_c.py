@@ -9,7 +9,7 @@ from edge_course import data, fashion_mnist
 from edge_course.integer_inference.model import IntegerModel
 from edge_course.microcontroller.c_arithmetic import HELPERS
 from edge_course.microcontroller.c_operators import TO_C
-from edge_course.microcontroller.cores import M0_PLUS, M4, M7, M33, RISC_V
+from edge_course.microcontroller.cores import A53, CORES
 from edge_course.microcontroller.emulator import Board
 from edge_course.microcontroller.firmware import build
 from edge_course.microcontroller.host import HostModel
@@ -42,7 +42,7 @@ def test_the_host_computes_the_bytes_of_tflm(name) -> None:
     assert np.array_equal(HostModel(to_c(file)).run(x), expected(file, x))
 
 
-@pytest.mark.parametrize("core", [M0_PLUS, M4, M7, M33, RISC_V], ids=lambda core: core.name)
+@pytest.mark.parametrize("core", [*CORES, A53], ids=lambda core: core.name)
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_core_computes_the_bytes_of_tflm(name, core) -> None:
     file = data.read(name)
