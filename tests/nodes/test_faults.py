@@ -12,11 +12,12 @@ import numpy as np
 import psutil
 import pytest
 
-from edge_course.nodes import addresses, node, transport, wire
+from edge_course.nodes import addresses, transport, wire
 from edge_course.nodes.client import Client, Split
 from edge_course.nodes.link import Link, Profile
-from edge_course.nodes.node import Node, Server
+from edge_course.nodes.node import Node
 from edge_course.nodes.part import Part
+from edge_course.nodes.server import Server
 from edge_course.nodes.transport import NodeError
 from tests.support.split_checks import (
     MODEL,
@@ -315,7 +316,7 @@ def test_a_node_that_says_a_moment_late_what_it_answers(monkeypatch):
         def close(self):
             self.session.close()
 
-    monkeypatch.setattr(node, "open_session", Late)
+    monkeypatch.setattr("edge_course.nodes.server.open_session", Late)
     address = addresses.free_address()
     with contextlib.closing(Server(TAIL, address)), Client(address, TAIL.model) as client:
         assert ask(client, 0) == "node"

@@ -17,8 +17,9 @@ from edge_course.frameworks import in_pytorch
 from edge_course.nodes import addresses, node, transport, wire
 from edge_course.nodes.client import Client, Split
 from edge_course.nodes.link import Link
-from edge_course.nodes.node import Node, Server
+from edge_course.nodes.node import Node
 from edge_course.nodes.part import Part, cut_name
+from edge_course.nodes.server import Server
 from edge_course.nodes.transport import NodeError
 from edge_course.runtimes import model_files, ort
 from edge_course.runtimes.model_files import ModelError
@@ -213,7 +214,7 @@ def test_nan_from_the_model_is_a_failure_and_not_an_answer():
 
 
 def test_an_overloaded_node_says_so_at_once_and_serves_again(monkeypatch):
-    monkeypatch.setattr(node, "MAX_WAITING", 2)
+    monkeypatch.setattr("edge_course.nodes.server.MAX_WAITING", 2)
     release = threading.Event()
     part = Part(PARTS.tail)
     run = part.run
@@ -319,7 +320,7 @@ def test_what_cannot_be_served_is_said():
 
 
 def test_a_process_that_never_serves_is_ended(monkeypatch):
-    monkeypatch.setattr(node, "START_SECONDS", 0.5)
+    monkeypatch.setattr("edge_course.nodes.child.START_SECONDS", 0.5)
     monkeypatch.setattr(sys, "executable", sys.executable)
     real = subprocess.Popen
     monkeypatch.setattr(
