@@ -71,7 +71,7 @@ def worked_example(name: str) -> tuple[dict[str, Any], Any]:
     """Return the arguments and the result that a hint's example shows."""
     example = EXERCISES[name].hint.example
     call, result = re.match(r"`(.+?)` → `(.+?)`: \S", example).groups()
-    values = {"inf": math.inf, "data": data, "Lifetime": Lifetime}
+    values = {"inf": math.inf, "nan": math.nan, "data": data, "Lifetime": Lifetime}
     assert call.startswith(f"{name}(")
     given = eval(f"[{call[len(name) + 1 : -1]}]", values)
     parameters = inspect.signature(EXERCISES[name].reference).parameters
