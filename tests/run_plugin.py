@@ -34,6 +34,8 @@ SECONDS = {
     "tests/runtimes/test_ort.py": 25,
     "tests/frameworks/test_in_tensorflow.py": 20,
     "tests/nodes/test_node.py": 20,
+    "tests/fusion/test_panel.py": 30,
+    "tests/fusion/test_forecaster.py": 12,
     "tests/test_own_network.py": 20,
     "tests/frameworks/test_four_runtimes.py": 20,
     "tests/integer_inference/test_model.py": 20,

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "edge_course"
 FLOORS = (
     {"terminal", "listing", "plot", "process", "stripes", "student_call"},
     {"checker", "data"},
-    {"environment", "fashion_mnist", "measure"},
+    {"crossing", "environment", "fashion_mnist", "measure"},
     {"networks", "quantization"},
     {"runtimes"},
     {"cost_models", "frameworks", "integer_inference"},
@@ -27,6 +27,7 @@ FLOORS = (
     },
     {"structured_pruning"},
     {"compression", "nodes", "service"},
+    {"fusion"},
     {"recipes", "report"},
     {"exercises", "contributing", "__init__", "__main__"},
 )  # fmt: skip

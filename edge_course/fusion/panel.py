@@ -58,7 +58,13 @@ class Panel:
     clients : the number of a node → who asks it.
     products : see `weights.error_products`; rows and columns in the order of the clients.
     limits : see `far_from_the_others`, (nodes,), in the same order.
+    possible : the smallest and the largest forecast that can be true.
     deadline : seconds that the nodes have, all together.
+
+    Raises
+    ------
+    ValueError
+        If products or limits are of another size.
 
     Taught in: notebooks/16_many_nodes_one_answer.ipynb
     """
@@ -68,6 +74,7 @@ class Panel:
         clients: Mapping[int, Client],
         products: np.ndarray,
         limits: np.ndarray,
+        possible: tuple[float, float],
         *,
         deadline: float = 0.5,
     ):
@@ -77,7 +84,7 @@ class Panel:
                 f"and {np.shape(limits)}"
             )
         self._clients, self._products, self._limits = dict(clients), products, limits
-        self._deadline = deadline
+        self._possible, self._deadline = possible, deadline
         self._threads = ThreadPoolExecutor(len(clients))
 
     def answer(self, step: int) -> PanelAnswer:
@@ -96,35 +103,34 @@ class Panel:
         said = dict(zip(self._clients, (future.result() for future in asked), strict=True))
         left_out = {node: reply for node, reply in said.items() if isinstance(reply, str)}
         there = [place for place, node in enumerate(said) if node not in left_out]
+        forecasts = np.array([reply for reply in said.values() if not isinstance(reply, str)])
         if there:
-            names = [list(said)[place] for place in there]
-            forecasts = np.array([said[name] for name in names])
             far = far_from_the_others(forecasts, self._limits[there])
-            left_out |= {
-                name: f"{value:.0f} is too far from the others"
-                for name, value, wrong in zip(names, forecasts, far, strict=True)
-                if wrong
-            }
-            there = [place for place, wrong in zip(there, far, strict=True) if not wrong]
+            for place, forecast in zip(np.array(there)[far], forecasts[far], strict=True):
+                left_out[list(said)[place]] = f"{forecast:.0f} is too far from the others"
+            there, forecasts = list(np.array(there)[~far]), forecasts[~far]
         if not there:
             raise NodeError(
                 f"none of {len(said)} nodes gave a forecast that can be used; the first: "
                 f"{next(iter(left_out.values()))}"
             )
-        kept = np.array([list(said.values())[place] for place in there])
         weights = minimum_variance(self._products[np.ix_(there, there)])
         nodes = tuple(list(said)[place] for place in there)
-        return PanelAnswer(float(kept @ weights), nodes, left_out)
+        return PanelAnswer(float(forecasts @ weights), nodes, left_out)
 
     def _ask(self, client: Client, step: int) -> float | str:
         """Return a node's forecast, or why there is none."""
         question = {"step": np.float32([step])}
         try:
-            return float(client.request(question, deadline=self._deadline)["forecast"][0])
+            forecast = float(client.request(question, deadline=self._deadline)["forecast"][0])
         except NodeError as error:
             return str(error)
         except (KeyError, IndexError):
             return "its answer has no forecast"
+        low, high = self._possible
+        if not low <= forecast <= high:
+            return f"{forecast:.0f} is impossible, expected {low:.0f} to {high:.0f}"
+        return forecast
 
     def close(self) -> None:
         """Ask nobody any more."""

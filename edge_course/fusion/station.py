@@ -19,7 +19,7 @@ from edge_course.fusion.cleaning import fill_gaps
 from edge_course.fusion.forecaster import clock, features
 from edge_course.nodes import addresses
 from edge_course.nodes.child import ServingChild, serve_parent
-from edge_course.runtimes import litert, model_files
+from edge_course.runtimes import litert, litert_conversion, model_files
 
 
 class Recording(NamedTuple):
@@ -138,7 +138,8 @@ def main(arguments: list[str] | None = None) -> int:
         arrays["file"] = arrays["file"].tobytes()
         arrays["start"] = np.datetime64(str(arrays["start"]), "m")
         arrays["ahead"] = int(arrays["ahead"])
-        return Station(Recording(**arrays), takes=options.takes)
+        with litert_conversion.quietly():  # LiteRT greets; an error is told to the parent
+            return Station(Recording(**arrays), takes=options.takes)
 
     return serve_parent(make, options.listen)
 

@@ -15,7 +15,9 @@ from edge_course.fusion.archive import ArchiveProcess
 from edge_course.fusion.panel import Panel, far_from_the_others
 from edge_course.fusion.station import Station, StationProcess
 from edge_course.fusion.weights import minimum_variance
+from edge_course.nodes import addresses
 from edge_course.nodes.client import Client
+from edge_course.nodes.server import Server
 from edge_course.nodes.transport import NodeError
 from tests.support import stations
 from tests.support.effort import effort
@@ -24,6 +26,7 @@ NODES = effort(6, 22)
 ROUNDS = effort(20, 100)
 FIRST = 700
 LIMITS = np.full(NODES, 900.0)
+POSSIBLE = (-500.0, 1500.0)
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +38,6 @@ def recordings():
 def products():
     errors = np.random.default_rng(1).normal(0, 30, (500, NODES)) + 20
     return errors.T @ errors / len(errors)
-
-
-def panel(processes, products, deadline=1.0) -> Panel:
-    clients = {n: Client(p.address, p.model) for n, p in enumerate(processes)}
-    return Panel(clients, products, LIMITS, deadline=deadline)
 
 
 def test_a_station_forecasts_from_its_past_alone(recordings) -> None:
@@ -73,7 +71,7 @@ def test_rounds_with_nodes_killed_late_and_talking_nonsense(recordings, products
         limits = LIMITS.copy()
         limits[1] = 50.0
         clients = {n: Client(p.address, p.model) for n, p in enumerate(processes)}
-        asked = stack.enter_context(Panel(clients, products, limits, deadline=0.6))
+        asked = stack.enter_context(Panel(clients, products, limits, POSSIBLE, deadline=0.6))
         truth = {n: Station(r) for n, r in enumerate(served)}
         killed, longest = set(), 0.0
         for step in range(FIRST, FIRST + ROUNDS):
@@ -99,6 +97,36 @@ def test_rounds_with_nodes_killed_late_and_talking_nonsense(recordings, products
             asked.answer(FIRST)
         pids = [p.process.pid for p in processes]
     assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+class Liar:
+    """A node of this process that says whatever it is told to say."""
+
+    inputs, model = ("step",), "0" * 32
+
+    def __init__(self, **said):
+        self._said = {name: np.float32(value) for name, value in said.items()}
+
+    def run(self, tensors):
+        return self._said
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"forecast": [1e6]}, "1000000 is impossible, expected -500 to 1500"),
+        ({"forecast": [np.nan]}, "cannot be sent"),
+        ({"other": [1]}, "has no forecast"),
+        ({"forecast": []}, "has no forecast|cannot be sent|shape"),
+    ],
+)
+def test_a_liar_is_left_out_even_if_nobody_else_is_there(said, message) -> None:
+    address = addresses.free_address()
+    with contextlib.closing(Server(Liar(**said), address)):
+        client = Client(address, Liar.model)
+        alone = Panel({4: client}, np.eye(1), LIMITS[:1], POSSIBLE)
+        with alone, pytest.raises(NodeError, match=message):
+            alone.answer(FIRST)
 
 
 def test_far_means_far_from_the_median() -> None:
@@ -133,7 +161,7 @@ def test_a_station_without_a_file_says_so(recordings) -> None:
 
 def test_a_panel_of_another_size_is_refused(products) -> None:
     with pytest.raises(ValueError, match="products and limits of 0 nodes"):
-        Panel({}, products, LIMITS)
+        Panel({}, products, LIMITS, POSSIBLE)
 
 
 CHILD = """
