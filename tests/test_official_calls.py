@@ -31,7 +31,9 @@ CALLS = {
     "13": {"compile", "fit", "from_keras_model", "convert", "write_bytes"},
     "14": {"extract_model", "InferenceSession", "run"},
     "15": {"init_process_group", "all_reduce", "all_gather"},
-    "16": {"solve", "from_keras_model", "convert", "Interpreter", "set_tensor", "invoke", "get_tensor"},
+    "16": {
+        "solve", "from_keras_model", "convert", "Interpreter", "set_tensor", "invoke", "get_tensor",
+    },
     "20": {"from_bytes", "set_input", "invoke", "get_output", "run", "compile", "fit"},
     "21": {
         "Interpreter", "allocate_tensors", "set_tensor", "invoke", "get_tensor", "Starlette",

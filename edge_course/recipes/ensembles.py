@@ -10,8 +10,8 @@ import numpy as np
 from edge_course import data, fashion_mnist
 from edge_course.fashion_mnist import CLASS_NAMES
 
-SEEDS = range(5)
-TOPS = [CLASS_NAMES.index(name) for name in ("T-shirt", "pullover", "dress", "coat", "shirt")]
+_SEEDS = range(5)
+_TOPS = [CLASS_NAMES.index(name) for name in ("T-shirt", "pullover", "dress", "coat", "shirt")]
 _EPOCHS = 20
 
 
@@ -23,13 +23,13 @@ def make_ensembles() -> dict[str, bytes]:
     """
     answers = {name: [] for name in ("one", "other", "averaged", "wide", "gated")}
     labels = fashion_mnist.load("train").labels.astype(int)
-    for seed in SEEDS:
+    for seed in _SEEDS:
         one, other = (_probabilities(s, 32, labels) for s in (seed, seed + 100))
         found = (one, other, (one + other) / 2, _probabilities(seed, 64, labels), _gated(seed))
         for name, p in zip(answers, found, strict=True):
             answers[name].append(p.argmax(axis=1).astype(np.uint8))
     arrays = {name: np.stack(classes) for name, classes in answers.items()}
-    return {"ensemble_answers.npz": data.npz({"seeds": np.uint8(SEEDS)} | arrays)}
+    return {"ensemble_answers.npz": data.npz({"seeds": np.uint8(_SEEDS)} | arrays)}
 
 
 def _gated(seed: int) -> np.ndarray:
@@ -39,10 +39,10 @@ def _gated(seed: int) -> np.ndarray:
     the rest.
     """
     labels = fashion_mnist.load("train").labels.astype(int)
-    gate = _probabilities(seed, 16, np.isin(labels, TOPS).astype(int))
-    rest = [c for c in range(len(CLASS_NAMES)) if c not in TOPS]
+    gate = _probabilities(seed, 16, np.isin(labels, _TOPS).astype(int))
+    rest = [c for c in range(len(CLASS_NAMES)) if c not in _TOPS]
     whole = np.zeros((len(gate), len(CLASS_NAMES)), np.float32)
-    for group, classes in enumerate((rest, TOPS)):
+    for group, classes in enumerate((rest, _TOPS)):
         place = np.full(len(CLASS_NAMES), -1)
         place[classes] = np.arange(len(classes))
         inside = _probabilities(seed + 10 * (1 + group), 24, place[labels])
