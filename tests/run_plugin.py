@@ -35,6 +35,7 @@ SECONDS = {
     "tests/frameworks/test_in_tensorflow.py": 20,
     "tests/nodes/test_node.py": 20,
     "tests/fusion/test_panel.py": 30,
+    "tests/language/test_lstm.py": 30,
     "tests/fusion/test_forecaster.py": 12,
     "tests/test_own_network.py": 20,
     "tests/frameworks/test_four_runtimes.py": 20,

@@ -17,13 +17,13 @@ PACKAGE = ROOT / "edge_course"
 FLOORS = (
     {"terminal", "listing", "plot", "process", "stripes", "student_call"},
     {"checker", "data"},
-    {"crossing", "environment", "fashion_mnist", "measure"},
+    {"crossing", "environment", "fashion_mnist", "measure", "novel"},
     {"networks", "quantization"},
     {"runtimes"},
     {"cost_models", "frameworks", "integer_inference"},
     {
-        "distillation", "microcontroller", "pruning", "quantization_aware", "split_channels",
-        "split_layers",
+        "distillation", "language", "microcontroller", "pruning", "quantization_aware",
+        "split_channels", "split_layers",
     },
     {"structured_pruning"},
     {"compression", "nodes", "service"},
@@ -38,7 +38,7 @@ FRAMEWORKS = {"ai_edge_litert", "keras", "onnx", "onnxruntime", "tensorflow", "t
 LOADS = {
     "torch": {
         "compression.compress", "distillation.lessons", "distillation.losses",
-        "networks.students", "networks.torch_graph", "networks.torch_models",
+        "language.torch_lstm", "networks.students", "networks.torch_graph", "networks.torch_models",
         "networks.torch_training", "pruning.calls", "pruning.importance", "pruning.prune",
         "quantization_aware.bias_correction", "quantization_aware.fake_quantize",
         "quantization_aware.network",

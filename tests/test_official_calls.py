@@ -34,6 +34,10 @@ CALLS = {
     "16": {
         "solve", "from_keras_model", "convert", "Interpreter", "set_tensor", "invoke", "get_tensor",
     },
+    "18": {
+        "LSTMCell", "Sequential", "from_keras_model", "convert", "Interpreter",
+        "get_signature_runner", "compress",
+    },
     "20": {"from_bytes", "set_input", "invoke", "get_output", "run", "compile", "fit"},
     "21": {
         "Interpreter", "allocate_tensors", "set_tensor", "invoke", "get_tensor", "Starlette",

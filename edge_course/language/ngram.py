@@ -5,11 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 
-class NGram:
-    """Probabilities from counts, smoothed by those of shorter contexts.
+def witten_bell(count: int, total: int, kinds: int, shorter: float) -> float:
+    """Return P(s | context) = (n(context, s) + t · P(s | shorter context)) / (n(context) + t).
 
-    P(s | context) = (n(context, s) + t · P(s | shorter)) / (n(context) + t), where t is how many
-    different symbols followed the context: Witten and Bell (1991), "The Zero-Frequency Problem".
+    What never followed the context is not impossible: it gets a share of what a shorter context
+    says, and the more, the more different symbols followed. Witten and Bell (1991), "The
+    Zero-Frequency Problem".
+
+    Parameters
+    ----------
+    count : n(context, s), how often the symbol followed the context; a number or an array.
+    total : n(context), how often the context came, at least once.
+    kinds : t, how many different symbols followed it.
+    shorter : the symbol's probability after a shorter context.
+
+    Taught in: notebooks/18_language_model_lstm.ipynb
+    """
+    return (count + kinds * shorter) / (total + kinds)
+
+
+class NGram:
+    """Probabilities from counts, smoothed by those of shorter contexts, see `witten_bell`.
 
     Parameters
     ----------
@@ -68,8 +84,8 @@ class NGram:
             n, t = (_looked_up(contexts, values, context) for values in (total, kinds))
             seen = _looked_up(pairs, counts, pair)
             known = n > 0  # after a context that never came, the shorter one decides
-            mixed = (seen + t * probability) / np.maximum(n + t, 1)
-            probability = np.where(known, mixed, probability)
+            mixed = witten_bell(seen[known], n[known], t[known], probability[known])
+            probability[known] = mixed
         return probability
 
 
