@@ -101,6 +101,6 @@ def _refused(request: Request, refusal: RefusedError) -> Response:
 
 def _not_served(request: Request, error: HTTPException) -> Response:
     """Answer what the library itself refuses: another path, another method."""
-    detail = f"{request.method} {request.url.path}: POST /predict, GET /health, GET /metrics"
+    detail = f"{request.method} {request.url.path[:80]}: POST /predict, GET /health, GET /metrics"
     content = {"error": error.detail.lower().replace(" ", "_"), "detail": detail}
     return JSONResponse(content, error.status_code, error.headers)

@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
         model = process.asked() or b""
     try:
         _serve(model, Settings(**options), port, from_parent)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, OverflowError) as error:
         print(" ".join(str(error).split()), flush=True)
         return 1
     return 0
@@ -127,11 +127,12 @@ def _serve(model: bytes | str, settings: Settings, port: int, from_parent: bool)
     import uvicorn
 
     from edge_course.service.app import build_app
+    from edge_course.service.protocol import Protocol
 
     slot = ModelSlot(model, threads=settings.threads, batch=settings.batch, takes=settings.takes)
     config = uvicorn.Config(
         build_app(slot, settings),
-        http="h11",
+        http=Protocol,
         loop="asyncio",
         ws="none",
         access_log=False,
