@@ -148,7 +148,11 @@ def test_a_model_is_exchanged_under_load_and_nothing_is_lost_or_wrong():
 
 
 def test_a_bad_file_is_refused_and_the_old_one_serves_on(service):
-    for bad, words in ((b"", "not a TFLite model"), (FILES[1][:9000], "cannot load")):
+    for bad, words in (
+        (b"", "not a TFLite model"),
+        (FILES[1][:9000], "cannot load"),
+        ("no_such_file.tflite", "cannot read the model"),
+    ):
         with pytest.raises(ModelError, match=words):
             service.swap(bad)
         assert predict(service.url, PICTURES[0])["model"] == fingerprint(FILES[0])
@@ -166,6 +170,19 @@ def test_killed_in_the_middle_the_client_gets_one_clear_error():
             predict(service.url, PICTURES[0])
         with pytest.raises(ModelError, match="has ended"):
             service.swap(FILES[1])
+
+
+def test_who_hangs_up_while_waiting_is_not_computed():
+    with Service(FILES[0], Settings(batch=1, takes=0.3, deadline=20.0)) as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODIES[0])}\r\n\r\n"
+        for _ in range(5):
+            with socket.create_connection((host, int(port)), timeout=20) as talk:
+                talk.sendall(head.encode() + BODIES[0])
+        predict(service.url, PICTURES[0])
+        after = counted(service)
+    assert after["edge_requests_totalgone"] + after["edge_requests_totalanswered"] == 6
+    assert after["edge_batch_size_sum"] <= 3  # the first, if it was seen, and the last
 
 
 def test_it_stops_when_it_has_answered_those_who_are_inside():
