@@ -19,7 +19,7 @@ from edge_course.runtimes.model_files import ModelError, fingerprint
 from edge_course.service.client import ServiceError, fetch, predict
 from edge_course.service.intake import encode_input
 from edge_course.service.load import Exchanges, closed_loop, open_loop
-from edge_course.service.queueing import longest_line, nearest_rank
+from edge_course.service.queueing import longest_line
 from edge_course.service.running import Service
 from edge_course.service.settings import Settings
 from tests.support.effort import effort
@@ -120,7 +120,8 @@ def test_too_much_is_refused_and_what_is_accepted_is_in_time():
         after = counted(service)
     accepted = found.answered
     assert set(np.unique(found.status)) == {200, 503} and wrong(found) == 0
-    assert nearest_rank(found.seconds, 99) < deadline
+    # By the service's clock: this process, too, is kept waiting when the machine is busy.
+    assert after[f"edge_answer_seconds_bucket{deadline}"] >= 0.99 * accepted.sum()
     assert accepted.sum() < 0.35 * len(accepted)  # a fifth, and those that wait at the end
     reasons = {json.loads(found.content[i])["error"] for i in np.flatnonzero(~accepted)}
     assert "full" in reasons <= {"full", "late"}
