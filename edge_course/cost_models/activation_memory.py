@@ -12,6 +12,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from math import prod
 
 from edge_course.runtimes import tflite_file
+from edge_course.runtimes.model_files import ModelError
 from edge_course.runtimes.tflite_file import Operator, Tensor
 
 
@@ -33,7 +34,7 @@ def peak_activation_bytes(operators: Sequence[Operator], outputs: Collection[Ten
 
     Raises
     ------
-    ValueError
+    edge_course.runtimes.model_files.ModelError
         If there are no operators.
     """
     return max(alive_bytes(*tflite_steps(operators), {t.index for t in outputs}))
@@ -64,11 +65,11 @@ def tflite_steps(
 
     Raises
     ------
-    ValueError
+    edge_course.runtimes.model_files.ModelError
         If there are no operators.
     """
     if not operators:
-        raise ValueError("there are no operators to count: expected those of a TFLite model")
+        raise ModelError("there are no operators to count: expected those of a TFLite model")
     shapes = tflite_file.shape_tensors(operators)
     sizes = {
         t.index: prod(t.shape) * t.dtype.itemsize

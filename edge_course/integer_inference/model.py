@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from edge_course.integer_inference.step import Step
 from edge_course.runtimes import litert, model_files, tflite_file
 from edge_course.runtimes.litert import KERNELS
 from edge_course.runtimes.model_files import ModelError
-from edge_course.runtimes.tflite_file import Graph, Operator
+from edge_course.runtimes.tflite_file import Graph, Operator, Tensor
 
 __all__ = ["COMPUTATIONS", "FAMILIES", "KERNELS", "IntegerModel", "benchmark"]
 
@@ -36,8 +37,8 @@ class IntegerModel:
     Raises
     ------
     edge_course.runtimes.model_files.ModelError
-        If it has several inputs or outputs, or an operator or a setting that is not known
-        here; the message names it.
+        If it has several inputs or outputs, an operator or a setting that is not known here, or
+        reads what nothing has computed; the message names it.
 
     Taught in: notebooks/08_integer_only_inference.ipynb
     """
@@ -50,10 +51,14 @@ class IntegerModel:
             )
         shapes = tflite_file.shape_tensors(graph.operators)
         self._computed = tuple(o for o in graph.operators if o.outputs[0].index not in shapes)
+        known = {graph.inputs[0].index}
         for operator in self._computed:
-            check_operator(_without_shape(operator, shapes))
-        if graph.outputs[0].index in shapes:
-            raise ModelError(f"the output {graph.outputs[0].name!r} is a shape, not int8 codes")
+            operator = _without_shape(operator, shapes)
+            check_operator(operator)
+            activations = [t for t in operator.given if t.values is None]
+            _check_known(activations, known, f"{operator.name} reads")
+            known |= {t.index for t in operator.outputs}
+        _check_known(graph.outputs, known, "the output is")
         self.graph = graph
         (self._input,), (self._output,) = graph.inputs, graph.outputs
 
@@ -116,6 +121,12 @@ class IntegerModel:
                 Step(operator, values, kernels)
             )
         return values
+
+
+def _check_known(tensors: Iterable[Tensor], known: set[int], what: str) -> None:
+    for tensor in tensors:
+        if tensor.index not in known:
+            raise ModelError(f"{what} {tensor.name!r}, which no operator before it computes")
 
 
 def _without_shape(operator: Operator, shapes: set[int]) -> Operator:

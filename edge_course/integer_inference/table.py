@@ -59,6 +59,10 @@ def check_micro(operator: Operator) -> None:
         reason = "it takes them from fixed-point numbers of its own"
     elif operator.name == "RELU6" and same_codes(operator):
         reason = "it clips codes without changing their scale"
+    elif operator.name == "DEPTHWISE_CONV_2D":
+        channels, filters = operator.inputs[0].shape[-1], operator.outputs[0].shape[-1]
+        if (multiplier := operator.options.depthMultiplier) * channels != filters:
+            reason = f"its depth multiplier is {multiplier}, but it makes {filters} of {channels}"
     if reason:
         raise ModelError(
             f"cannot compute {operator.name} as TFLM does ({operator.outputs[0].name!r}): {reason}"

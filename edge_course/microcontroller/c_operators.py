@@ -110,7 +110,7 @@ def _window(step: Step, kernel: tuple[int, int]) -> dict[str, int]:
     pads = [layout.same_pads(*size, 1) if o.padding == 0 else (0, 0) for size in sizes]
     return {
         "height": height, "width": width, "channels": channels,
-        "rows": rows, "columns": columns, "filters": filters,
+        "rows": rows, "columns": columns, "filters": filters, "multiplied": filters // channels,
         "kernel_h": kernel[0], "kernel_w": kernel[1],
         "stride_h": o.strideH, "stride_w": o.strideW,
         "pad_top": pads[0][0], "pad_left": pads[1][0],
@@ -124,15 +124,22 @@ def _over_windows(window: dict[str, int], body: str, **values: object) -> str:
     return _filled(_WINDOW, **values | {"inside": inside, "body": _filled(body, **values)})
 
 
+def _convolution(step: Step, name: str, axes: tuple[int, ...], body: str) -> tuple[str, str]:
+    """Return a layer with a window; ``axes`` of its weights are those that a filter adds up."""
+    kernel = step.codes(1).astype(np.int64)
+    window = _window(step, kernel.shape[1:3])
+    # What a window lacks at the edge has no weight to be folded: x - z is computed there.
+    zero = _zero(step) if window["padded"] else 0
+    folded = (_zero(step) - zero) * kernel.sum(axis=axes)
+    constants, rescaling = _weights(step, name, folded)
+    given = {"name": name, "zero": zero, "rescaling": rescaling}
+    return constants, _over_windows(window, body, **given, **_end(step))
+
+
 @in_c("CONV_2D")
 def _conv_2d(step: Step, name: str) -> tuple[str, str]:
-    kernel = step.codes(1).astype(np.int64)  # (filters, height, width, channels)
-    window = _window(step, kernel.shape[1:3])
-    if kernel.shape[3] != window["channels"]:
+    if step.tensor(1).shape[3] != step.tensor(0).shape[3]:
         raise not_in_c(step.operator, "its channels are in groups")
-    zero = _zero(step) if window["padded"] else 0
-    folded = (_zero(step) - zero) * kernel.sum(axis=(1, 2, 3))
-    constants, rescaling = _weights(step, name, folded)
     body = """\
       for (int f = 0; f < $filters; f++) {
         int32_t sum = ${name}_bias[f];
@@ -143,17 +150,11 @@ def _conv_2d(step: Step, name: str) -> tuple[str, str]:
         *y++ = code(rescale(sum, $rescaling) + $zero_out, $low, $high);
       }
 """
-    given = {"name": name, "zero": zero, "rescaling": rescaling}
-    return constants, _over_windows(window, body, **given, **_end(step))
+    return _convolution(step, name, (1, 2, 3), body)
 
 
 @in_c("DEPTHWISE_CONV_2D")
 def _depthwise_conv_2d(step: Step, name: str) -> tuple[str, str]:
-    kernel = step.codes(1).astype(np.int64)  # (1, height, width, filters)
-    window = _window(step, kernel.shape[1:3])
-    zero = _zero(step) if window["padded"] else 0
-    folded = (_zero(step) - zero) * kernel.sum(axis=(0, 1, 2))
-    constants, rescaling = _weights(step, name, folded)
     body = """\
       for (int f = 0; f < $filters; f++) {
         int32_t sum = ${name}_bias[f];
@@ -165,9 +166,7 @@ def _depthwise_conv_2d(step: Step, name: str) -> tuple[str, str]:
         *y++ = code(rescale(sum, $rescaling) + $zero_out, $low, $high);
       }
 """
-    given = {"name": name, "zero": zero, "rescaling": rescaling}
-    given["multiplied"] = window["filters"] // window["channels"]
-    return constants, _over_windows(window, body, **given, **_end(step))
+    return _convolution(step, name, (0, 1, 2), body)
 
 
 def _pool(step: Step, body: str) -> tuple[str, str]:

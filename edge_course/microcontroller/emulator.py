@@ -7,7 +7,10 @@ of the flash, no pipeline. Instructions are counted, cycles are not.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import NamedTuple
 
@@ -196,7 +199,8 @@ class Board:
         hook = self._machine.hook_add(unicorn.UC_HOOK_BLOCK, block)
         self._machine.ctl_flush_tb()  # what was translated before the hook would not call it
         try:
-            self.call(name, *arguments)
+            with _interrupted_afterwards():
+                self.call(name, *arguments)
         finally:
             self._machine.hook_del(hook)
             self._machine.ctl_flush_tb()
@@ -221,3 +225,19 @@ class Board:
             if symbol.address <= address < symbol.address + symbol.bytes
         ]
         return f"at address {address:#010x}, {(inside or ['in no function'])[0]}"
+
+
+@contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Hold Ctrl-C back: raised in a function that C calls, it would be lost, and a block too."""
+    if threading.current_thread() is not threading.main_thread():  # the only one it interrupts
+        yield
+        return
+    pressed = []
+    kept = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, kept)
+        if pressed:
+            raise KeyboardInterrupt

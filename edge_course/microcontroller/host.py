@@ -34,9 +34,10 @@ class HostModel:
 
     def __init__(self, source: CSource, flags: Sequence[str] = ("-O2",)):
         self._source = source
+        library = compiler.compile_c(source.files, [*_LIBRARY, *flags])
         handle, path = mkstemp(".dll", dir=compiler.folder())  # Windows wants a suffix
         with os.fdopen(handle, "wb") as file:
-            file.write(compiler.compile_c(source.files, [*_LIBRARY, *flags]))
+            file.write(library)
         self._library = ctypes.CDLL(path)
 
     def run(self, x: np.ndarray) -> np.ndarray:

@@ -9,16 +9,19 @@ import importlib.util
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
+from edge_course.data import FileContent
 from edge_course.runtimes import model_files, tflite_file
 from edge_course.runtimes.model_files import ModelError
 
 LARGEST_ARENA = 2**24  # bytes: room for every network that a microcontroller can hold
+_ALONE = threading.Lock()  # all threads of a process share one standard error
 
 
 class RecordedArena(NamedTuple):
@@ -61,15 +64,16 @@ def micro_outputs(
     ------
     edge_course.runtimes.model_files.ModelError
         If TFLM is missing, the file is no TFLite model, has several inputs, an operator that
-        TFLM does not know, or does not fit into the arena.
+        TFLM does not know or cannot compute, or does not fit into the arena.
     ValueError
         If x has another dtype or shape.
 
     Taught in: notebooks/20_microcontroller.ipynb
     """
+    model = model_files.content(model)
     graph = tflite_file.read_tflite(model)
     if len(graph.inputs) != 1:
-        raise ModelError(f"{model_files.name(model)}: expected one input, got {len(graph.inputs)}")
+        raise ModelError(f"{model.name}: expected one input, got {len(graph.inputs)}")
     (given,) = graph.inputs
     n, *shape = given.shape
     x = np.asarray(x)
@@ -78,18 +82,18 @@ def micro_outputs(
             f"expected {given.dtype} (n, {', '.join(map(str, shape))}) with n a multiple of {n}, "
             f"got {x.dtype} {x.shape}"
         )
-    interpreter = _interpreter(model, arena)
-    parts = []
-    for i in range(0, len(x), n):
-        interpreter.set_input(np.ascontiguousarray(x[i : i + n]), 0)
-        interpreter.invoke()
-        parts.append([interpreter.get_output(k) for k in range(len(graph.outputs))])
+    interpreter, parts = _interpreter(model, arena), []
+    with _explained(model.name, "run it"):
+        for i in range(0, len(x), n):
+            interpreter.set_input(np.ascontiguousarray(x[i : i + n]), 0)
+            interpreter.invoke()
+            parts.append([interpreter.get_output(k) for k in range(len(graph.outputs))])
     joined = [np.concatenate(same) for same in zip(*parts, strict=True)]
     return dict(zip((t.index for t in graph.outputs), joined, strict=True))
 
 
 def recorded_arena(model: bytes | str | os.PathLike) -> RecordedArena:
-    """Return how much RAM TFLM needs for a model, as it records it while it runs once.
+    """Return how much RAM TFLM needs for a model, as it records it while it loads it.
 
     Parameters
     ----------
@@ -102,6 +106,8 @@ def recorded_arena(model: bytes | str | os.PathLike) -> RecordedArena:
 
     Taught in: notebooks/20_microcontroller.ipynb
     """
+    model = model_files.content(model)
+    tflite_file.read_tflite(model)
     interpreter = _interpreter(model, LARGEST_ARENA)
     with _stderr() as said:
         interpreter.print_allocations()
@@ -109,26 +115,32 @@ def recorded_arena(model: bytes | str | os.PathLike) -> RecordedArena:
     return RecordedArena(int(sizes["head"]), int(sizes["tail"]))
 
 
-def _interpreter(model: bytes | str | os.PathLike, arena: int):
+def _interpreter(model: FileContent, arena: int):
+    """Load a file that was read before: TFLM does not check how a file is built."""
     if reason := missing():
         raise ModelError(reason)
     from tflite_micro import runtime
 
-    name, content = model_files.name(model), model_files.content(model)
-    tflite_file.read_tflite(model)  # TFLM does not check how a file is built
+    with _explained(model.name, f"load it into {arena:,} bytes"):
+        return runtime.Interpreter.from_bytes(model, arena_size=arena)
+
+
+@contextmanager
+def _explained(name: str, doing: str) -> Iterator[None]:
+    """Turn what TFLM raises into a ModelError with what it writes meanwhile."""
     with _stderr() as said:
         try:
-            return runtime.Interpreter.from_bytes(content, arena_size=arena)
+            yield
         except RuntimeError as error:
             why = " ".join(said().split()) or str(error)
-            raise ModelError(f"{name}: TFLM cannot load it into {arena:,} bytes: {why}") from None
+            raise ModelError(f"{name}: TFLM cannot {doing}: {why}") from None
 
 
 @contextmanager
 def _stderr() -> Iterator[Callable[[], str]]:
     """Give a function that returns what C++ code has written to standard error meanwhile."""
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
+    with _ALONE, tempfile.TemporaryFile() as file:
+        kept = os.dup(2)
         os.dup2(file.fileno(), 2)
         try:
             yield lambda: os.pread(2, 2**20, 0).decode(errors="replace")

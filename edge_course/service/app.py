@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 import numpy as np
 from starlette.applications import Starlette
@@ -18,6 +20,8 @@ from edge_course.service.intake import MAX_NPY_HEADER, RefusedError, decode_inpu
 from edge_course.service.meters import Meters
 from edge_course.service.model_slot import ModelSlot
 from edge_course.service.settings import Settings
+
+_T = TypeVar("_T")
 
 
 def build_app(slot: ModelSlot, settings: Settings) -> Starlette:
@@ -47,7 +51,8 @@ def build_app(slot: ModelSlot, settings: Settings) -> Starlette:
             body = await read_body(
                 request.stream(), announced, limit=limit, seconds=settings.deadline
             )
-            scores, model = await batcher.answer(decode_input(body, slot.input_shape))
+            x = decode_input(body, slot.input_shape)
+            scores, model = await _unless_gone(request, batcher.answer(x))
             outcome = "answered"
         except RefusedError as refusal:
             outcome = refusal.reason
@@ -91,6 +96,20 @@ def build_app(slot: ModelSlot, settings: Settings) -> Starlette:
     )
 
 
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, _T]) -> _T:
+    """Return the answer, or want it no more when whoever asked has hung up."""
+    wanted = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(request.receive())  # after the body nothing comes but the end
+    try:
+        await asyncio.wait((wanted, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not wanted.done():
+            raise ClientDisconnect
+        return wanted.result()
+    finally:
+        wanted.cancel()
+        gone.cancel()
+
+
 def _refused(request: Request, refusal: RefusedError) -> Response:
     headers = {"Retry-After": "1"} if refusal.status == 503 else {}
     if refusal.status in (408, 413):
@@ -101,6 +120,6 @@ def _refused(request: Request, refusal: RefusedError) -> Response:
 
 def _not_served(request: Request, error: HTTPException) -> Response:
     """Answer what the library itself refuses: another path, another method."""
-    detail = f"{request.method} {request.url.path}: POST /predict, GET /health, GET /metrics"
+    detail = f"{request.method} {request.url.path[:80]}: POST /predict, GET /health, GET /metrics"
     content = {"error": error.detail.lower().replace(" ", "_"), "detail": detail}
     return JSONResponse(content, error.status_code, error.headers)

@@ -39,7 +39,7 @@ class ModelSlot:
     Raises
     ------
     ModelError
-        If it is no such model, or cannot compute so many inputs at once.
+        If it is no such model, cannot compute so many inputs at once, or computes NaN of zeros.
 
     Taught in: notebooks/21_edge_service.ipynb
     """
@@ -99,8 +99,8 @@ class ModelSlot:
         Raises
         ------
         ModelError
-            If it is no such model, or its inputs or outputs have another shape. Then the old
-            one stays.
+            If it is no such model, computes NaN of zeros, or its inputs or outputs have another
+            shape. Then the old one stays.
         """
         new = self._load(model)
         if new.shapes != (self.input_shape, self.output_shape):
@@ -119,5 +119,7 @@ class ModelSlot:
             for n in (self._batch, 1):  # the first run of a size makes room for it
                 output = runner.run(np.zeros((n, *runner.input_shape), np.float32))
             runners.put(runner)
+        if not np.isfinite(output).all():
+            raise ModelError(f"{model_files.name(model)}: it computes NaN or infinity")
         shapes = runner.input_shape, output.shape[1:]
         return _Loaded(model_files.fingerprint(content), runners, shapes)

@@ -25,7 +25,7 @@ import time
 from dataclasses import asdict, fields
 
 from edge_course import process, terminal
-from edge_course.data import file_content
+from edge_course.runtimes import model_files
 from edge_course.runtimes.model_files import ModelError
 from edge_course.service.model_slot import ModelSlot
 from edge_course.service.settings import Settings
@@ -58,7 +58,7 @@ class Service:
     """
 
     def __init__(self, model: bytes | str | os.PathLike, settings: Settings | None = None):
-        content, chosen = file_content(model), asdict(settings or Settings())
+        content, chosen = model_files.content(model), asdict(settings or Settings())
         options = [f"--{name}={value}" for name, value in chosen.items()]
         begin = time.perf_counter()
         self._child = process.Child("edge_course.service.running", "--model=-", *options)
@@ -79,7 +79,7 @@ class Service:
             If it is no such model, or one of other shapes: the old one stays. Also if the
             service has ended.
         """
-        said = self._child.ask(file_content(model), seconds=ANSWER_SECONDS)
+        said = self._child.ask(model_files.content(model), seconds=ANSWER_SECONDS)
         if not said.startswith("now "):
             raise ModelError(said or "the service has ended")
         return said.removeprefix("now ")
@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
         model = process.asked() or b""
     try:
         _serve(model, Settings(**options), port, from_parent)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, OverflowError) as error:
         print(" ".join(str(error).split()), flush=True)
         return 1
     return 0
@@ -127,11 +127,12 @@ def _serve(model: bytes | str, settings: Settings, port: int, from_parent: bool)
     import uvicorn
 
     from edge_course.service.app import build_app
+    from edge_course.service.protocol import Protocol
 
     slot = ModelSlot(model, threads=settings.threads, batch=settings.batch, takes=settings.takes)
     config = uvicorn.Config(
         build_app(slot, settings),
-        http="h11",
+        http=Protocol,
         loop="asyncio",
         ws="none",
         access_log=False,

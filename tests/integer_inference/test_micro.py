@@ -114,3 +114,17 @@ def test_a_dense_layer_rounds_twice() -> None:
     if not tflm.missing():
         (expected,) = tflm.micro_outputs(file, x).values()
         assert np.array_equal(twice, expected)
+
+
+def test_a_depth_multiplier_that_is_not_that_of_the_shapes_is_refused() -> None:
+    """TFLM goes by it, and reads what it should not; LiteRT goes by the shapes."""
+
+    def change(model) -> None:
+        model.subgraphs[0].operators[3].builtinOptions.depthMultiplier = 7
+
+    file = tflite_networks.changed(data.read("compressed_20.tflite"), change)
+    model, x = IntegerModel.from_file(file), np.zeros((1, 28, 28, 1), np.int8)
+    (expected,) = litert.outputs(file, x).values()
+    assert np.array_equal(model.run(x), expected)
+    with pytest.raises(ModelError, match="multiplier is 7, but it makes 16 of 16"):
+        model.run(x, "micro")

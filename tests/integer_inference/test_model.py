@@ -378,6 +378,22 @@ def test_settings_that_are_not_computed_are_refused_before_anything_runs(build, 
         IntegerModel.from_file(net.content(every_output=False))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"inputs": [14]}, "PAD reads '', which no operator before it computes"),
+        ({"outputs": [1]}, "the output is '', which no operator before it computes"),
+    ],
+)
+def test_what_nothing_computes_is_refused(change, message) -> None:
+    def rewire(model) -> None:
+        vars(model.subgraphs[0]).update(change)
+
+    file = tflite_networks.changed(data.read("compressed_20.tflite"), rewire)
+    with pytest.raises(ModelError, match=message):
+        IntegerModel.from_file(file)
+
+
 def test_a_float_model_is_refused() -> None:
     with pytest.raises(ModelError, match=r"cannot compute CONV_2D .*float32"):
         IntegerModel.from_file(data.read("seed_cnn_float32.tflite"))

@@ -1,5 +1,8 @@
 """Firmware on emulated cores: its sizes, its instructions, and how its faults are told."""
 
+import _thread
+import threading
+
 import numpy as np
 import pytest
 import unicorn
@@ -114,6 +117,15 @@ def test_a_program_without_an_end_is_stopped() -> None:
     waiting = board('__asm__ volatile("wfi"); return 0;')
     with pytest.raises(CoreError, match=r"f: the core waits for good, .* in f \+"):
         waiting.call("f", 0, 0)
+
+
+def test_an_interrupt_is_not_lost_while_instructions_are_counted() -> None:
+    endless = Board(board('for (;;) { __asm__ volatile(""); }').firmware, longest_call=0.5)
+    threading.Timer(0.1, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        endless.measure("f", 0, 0)
+    with pytest.raises(CoreError, match="no end"):
+        endless.measure("f", 0, 0)
 
 
 @pytest.mark.parametrize("arguments", [(1, 2, 3, 4, 5), (2**32,), (-(2**31) - 1,)])

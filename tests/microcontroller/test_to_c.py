@@ -105,9 +105,21 @@ def test_the_header_says_what_the_codes_mean() -> None:
     assert (source.input_bytes, source.output_bytes) == (784, 10)
 
 
+def two_at_once(model) -> None:
+    for tensor in model.subgraphs[0].tensors:
+        if model.buffers[tensor.buffer].data is None:
+            tensor.shape = [2, *tensor.shape[1:]]
+
+
+def no_operators(model) -> None:
+    model.subgraphs[0].operators, model.subgraphs[0].outputs = [], [0]
+
+
 @pytest.mark.parametrize(
     ("file", "message"),
     [
+        (tflite_networks.changed(data.read(SHIPPED[0]), two_at_once), "takes 2 inputs at once"),
+        (tflite_networks.changed(data.read(SHIPPED[0]), no_operators), "there are no operators"),
         (tflite_networks.of_one_operator("TANH"), "cannot write TANH as C .*known are ADD"),
         (data.read("seed_cnn_float32.tflite"), "float32, expected int8"),
         (b"", "not a TFLite model"),

@@ -1,6 +1,7 @@
 """The page: its WebAssembly, run by wasmtime, against the engine; and what it may ask for."""
 
 import re
+import socket
 import urllib.request
 
 import numpy as np
@@ -64,6 +65,17 @@ def test_it_is_served_on_this_machine_as_long_as_the_block_lasts(page) -> None:
             assert answer.read().decode() == page
     with pytest.raises(OSError):
         urllib.request.urlopen(address, timeout=10)
+
+
+def test_who_closes_the_tab_while_it_loads_is_no_error(capfd) -> None:
+    with web.served("x" * 10_000_000) as address:
+        port = int(address.rstrip("/").rsplit(":")[-1])
+        with socket.create_connection(("127.0.0.1", port)) as tab:
+            tab.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert tab.recv(100)  # the rest is never read: closing resets the connection
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            assert len(answer.read()) == 10_000_000
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_names_of_classes_do_not_become_part_of_the_page() -> None:

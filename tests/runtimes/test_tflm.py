@@ -57,3 +57,10 @@ def test_an_operator_that_tflm_cannot_prepare_is_named() -> None:
     file = tflite_networks.network(1)  # slices something of five dimensions
     with pytest.raises(ModelError, match="STRIDED_SLICE"):
         tflm.recorded_arena(file)
+
+
+def test_an_operator_that_tflm_cannot_compute_is_named(capfd) -> None:
+    x = np.zeros((1, 4, 4, 1), np.int8)
+    with pytest.raises(ModelError, match=r"cannot run it: Type INT8 .* NEG .* failed to invoke"):
+        tflm.micro_outputs(tflite_networks.of_one_operator("NEG"), x)
+    assert capfd.readouterr().err == ""

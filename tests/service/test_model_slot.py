@@ -10,7 +10,7 @@ from edge_course import data, fashion_mnist
 from edge_course.runtimes import litert
 from edge_course.runtimes.model_files import ModelError, fingerprint
 from edge_course.service.model_slot import ModelSlot
-from tests.support import tiny_networks
+from tests.support import tflite_networks, tiny_networks
 
 FILES = [data.read(f"{name}.tflite") for name in ("compressed_20", "seed_cnn_int8")]
 PICTURES = fashion_mnist.preprocess(fashion_mnist.load("test").images[:64])
@@ -46,9 +46,19 @@ def test_threads_ask_while_it_is_exchanged_and_no_answer_is_of_two_models():
         assert set.union(*(future.result() for future in asking)) == set(EXPECTED)
 
 
+def spoil(model) -> None:
+    """NaN in the place of the largest weights."""
+    largest = max(model.buffers, key=lambda buffer: 0 if buffer.data is None else len(buffer.data))
+    largest.data = np.full(len(largest.data) // 4, np.nan, np.float32).view(np.uint8)
+
+
+NAN = tflite_networks.changed(data.read("seed_cnn_float32.tflite"), spoil)
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [
+        (NAN, "it computes NaN"),
         (b"", "not a TFLite model"),
         (FILES[0][:-5000], "cannot load"),
         (tiny_networks.keyword_spotting().content(every_output=False), "the model that is served"),

@@ -19,7 +19,7 @@ from edge_course.runtimes.model_files import ModelError, fingerprint
 from edge_course.service.client import ServiceError, fetch, predict
 from edge_course.service.intake import encode_input
 from edge_course.service.load import Exchanges, closed_loop, open_loop
-from edge_course.service.queueing import longest_line, nearest_rank
+from edge_course.service.queueing import longest_line
 from edge_course.service.running import Service
 from edge_course.service.settings import Settings
 from tests.support.effort import effort
@@ -94,7 +94,9 @@ def test_what_is_no_http_is_refused_and_hung_up_on(service, said):
         reply = b""
         while more := talk.recv(1000):
             reply += more
-    assert reply.startswith(b"HTTP/1.1 400") or not reply
+    if reply:
+        head, content = reply.split(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400") and json.loads(content)["error"] == "not_http"
     assert fetch(service.url, "GET", "/health")
 
 
@@ -118,7 +120,8 @@ def test_too_much_is_refused_and_what_is_accepted_is_in_time():
         after = counted(service)
     accepted = found.answered
     assert set(np.unique(found.status)) == {200, 503} and wrong(found) == 0
-    assert nearest_rank(found.seconds, 99) < deadline
+    # By the service's clock: this process, too, is kept waiting when the machine is busy.
+    assert after[f"edge_answer_seconds_bucket{deadline}"] >= 0.99 * accepted.sum()
     assert accepted.sum() < 0.35 * len(accepted)  # a fifth, and those that wait at the end
     reasons = {json.loads(found.content[i])["error"] for i in np.flatnonzero(~accepted)}
     assert "full" in reasons <= {"full", "late"}
@@ -146,7 +149,11 @@ def test_a_model_is_exchanged_under_load_and_nothing_is_lost_or_wrong():
 
 
 def test_a_bad_file_is_refused_and_the_old_one_serves_on(service):
-    for bad, words in ((b"", "not a TFLite model"), (FILES[1][:9000], "cannot load")):
+    for bad, words in (
+        (b"", "not a TFLite model"),
+        (FILES[1][:9000], "cannot load"),
+        ("no_such_file.tflite", "cannot read the model"),
+    ):
         with pytest.raises(ModelError, match=words):
             service.swap(bad)
         assert predict(service.url, PICTURES[0])["model"] == fingerprint(FILES[0])
@@ -164,6 +171,19 @@ def test_killed_in_the_middle_the_client_gets_one_clear_error():
             predict(service.url, PICTURES[0])
         with pytest.raises(ModelError, match="has ended"):
             service.swap(FILES[1])
+
+
+def test_who_hangs_up_while_waiting_is_not_computed():
+    with Service(FILES[0], Settings(batch=1, takes=0.3, deadline=20.0)) as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODIES[0])}\r\n\r\n"
+        for _ in range(5):
+            with socket.create_connection((host, int(port)), timeout=20) as talk:
+                talk.sendall(head.encode() + BODIES[0])
+        predict(service.url, PICTURES[0])
+        after = counted(service)
+    assert after["edge_requests_totalgone"] + after["edge_requests_totalanswered"] == 6
+    assert after["edge_batch_size_sum"] <= 3  # the first, if it was seen, and the last
 
 
 def test_it_stops_when_it_has_answered_those_who_are_inside():
@@ -253,6 +273,7 @@ def test_as_a_command_it_serves_until_it_is_told_to_stop(number):
     [
         (["--model", "no_such_file.tflite"], "cannot read the model no_such_file.tflite"),
         (["--model", "-", "--batch", "0"], "batch: expected"),
+        (["--model", str(data.FOLDER / "compressed_20.tflite"), "--port", "65536"], "0-65535"),
     ],
 )
 def test_as_a_command_it_says_what_is_wrong(options, words):
