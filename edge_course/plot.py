@@ -90,6 +90,7 @@ def described_png(figure: Figure, description: str) -> bytes:
         raise ValueError(
             f"a figure needs a full sentence that says what it shows, got {description!r}"
         )
+    figure.draw_without_rendering()  # pictures shrink to their shape; savefig then fits the titles
     png = io.BytesIO()
     # No creation software or date in the file: the same picture gives the same bytes.
     figure.savefig(png, format="png", metadata={"Software": None})
