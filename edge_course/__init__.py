@@ -36,5 +36,7 @@ if any(os.environ.get(name) != value for name, value in _SETTINGS.items()):
 os.environ.update(_SETTINGS)
 for _name in _UNWANTED:
     os.environ.pop(_name, None)
-for _name in ("torchao", "torch.utils._pytree"):  # what torchao warns of while it is imported
+# What torchao warns of while it is imported, and PyTorch whenever it exports a model.
+for _name in ("torchao", "torch.utils._pytree", "torch.onnx._internal.exporter"):
     logging.getLogger(_name).setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)`", FutureWarning)

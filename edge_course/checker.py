@@ -102,7 +102,8 @@ class Report:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><th style='text-align:left;vertical-align:top'>{html.escape(label)}</th>"
-            f"<td style='text-align:left'><pre style='margin:0'>{html.escape(text)}</pre></td></tr>"
+            "<td style='text-align:left'><pre style='margin:0;background:none'>"
+            f"{html.escape(text)}</pre></td></tr>"
             for label, text in self.rows
         )
         table = f"<table>{rows}</table>" if rows else ""

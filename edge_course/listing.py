@@ -14,7 +14,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 # A listing brings its background and all its colours along: on a dark page it stays readable.
-FORMATTER = HtmlFormatter(noclasses=True, prestyles="color: #000000")
+# JupyterLab would give the <pre> in it the background of the page.
+FORMATTER = HtmlFormatter(noclasses=True, prestyles="background: none; color: #000000")
 
 
 def source_of(obj: Any, *, whole: bool = False) -> str:

@@ -90,10 +90,13 @@ def described_png(figure: Figure, description: str) -> bytes:
         raise ValueError(
             f"a figure needs a full sentence that says what it shows, got {description!r}"
         )
+    # Before it is drawn: a slider moved while another cell runs draws in a thread of its own, and
+    # at the end of that cell Jupyter would draw the same figure, if it were still open.
+    plt.close(figure)
+    figure.draw_without_rendering()  # pictures shrink to their shape; savefig then fits the titles
     png = io.BytesIO()
     # No creation software or date in the file: the same picture gives the same bytes.
     figure.savefig(png, format="png", metadata={"Software": None})
-    plt.close(figure)
     return png.getvalue()
 
 

@@ -1,5 +1,8 @@
 """Figures carry their sentence, and are refused without one."""
 
+import io
+
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -45,6 +48,14 @@ def test_pictures_grid() -> None:
     titles = [axis.get_title() for axis in figure.axes]
     plt.close(figure)
     assert titles == [*"abcde", ""]
+
+
+def test_titles_are_not_cut_off() -> None:
+    with mpl.rc_context():
+        plot.use_style()
+        figure = plot.picture_grid(np.zeros((6, 28, 28)), ["label\nteacher"] * 6)
+        picture = plt.imread(io.BytesIO(plot.described_png(figure, "Six blank pictures, named.")))
+    assert (picture[0] == 1).all(), "nothing is drawn on the upper edge"
 
 
 @pytest.mark.parametrize(

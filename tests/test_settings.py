@@ -89,7 +89,7 @@ def test_every_notebook_imports_the_package_first(path: Path) -> None:
     assert getattr(first, "module", "").split(".")[0] == "edge_course"
 
 
-def test_torchao_says_nothing_and_writes_nothing(tmp_path: Path) -> None:
+def test_torchao_and_an_export_say_nothing_and_write_nothing(tmp_path: Path) -> None:
     code = """
 import socket
 def refuse(*arguments):
@@ -98,6 +98,9 @@ socket.socket.connect = socket.getaddrinfo = refuse
 import edge_course
 from torchao.quantization.pt2e import quantize_pt2e
 from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer
+import torch
+network = torch.nn.Conv2d(1, 2, 3).eval()
+torch.onnx.export(network, (torch.zeros(1, 1, 8, 8),), dynamo=True, verbose=False)
 """
     child = run(code, tmp_path)
     assert child.returncode == 0, child.stderr

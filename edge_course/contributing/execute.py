@@ -47,7 +47,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if _lasting(output)]
+            cell.outputs = _joined([output for output in cell.outputs if _lasting(output)])
 
 
 def save_readme_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
@@ -59,6 +59,17 @@ def save_readme_picture(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 def _lasting(output: nbformat.NotebookNode) -> bool:
     return output.get("name") != "stderr" and WIDGET not in output.get("data", {})
+
+
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Join what was printed in a row: it comes in pieces, which would tear a table on the page."""
+    joined: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def main(beginnings: list[str]) -> None:

@@ -116,7 +116,7 @@ def fit(
     losses = []
     model.train()
     try:
-        with one_thread(), tqdm(total=steps, desc="training") as progress:
+        with one_thread(), tqdm(total=steps, desc="training", delay=2) as progress:
             for _ in range(epochs):
                 for chosen in torch.randperm(len(x)).split(BATCH):
                     pictures = moved(x[chosen]) if augment else x[chosen]
