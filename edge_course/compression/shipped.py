@@ -25,7 +25,7 @@ REFERENCES = "seed_cnn_taught.npz"
 STEPS = "compressed_steps.npz"
 CONTROLS = "compressed_controls.npz"
 CUT = "compressed_cut.npz"
-PLAIN_WIDTHS = (16, 24)
+PLAIN_WIDTHS = (16, 20, 24)  # 20: as many bytes as the compressed files
 PLAIN = "plain_cnn_predictions.npz"
 REFERENCE = "seed_cnn_float32.tflite"
 

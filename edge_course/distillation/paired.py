@@ -1,4 +1,4 @@
-"""Is the gain more than luck? Differences of pairs that share all but one thing.
+"""Is the gain more than luck? Differences of pairs that share all but one thing, or of strangers.
 
 Taught in: notebooks/12_distillation.ipynb
 """
@@ -60,6 +60,40 @@ def gain(baseline: np.ndarray, other: np.ndarray) -> Gain:
     """
     count = len(_differences(baseline, other))
     return Gain(*paired_interval(baseline, other, t_quantile(count)))
+
+
+def unpaired_gain(baseline: np.ndarray, other: np.ndarray) -> Gain:
+    """Return the difference of two means with its spread, where nothing makes pairs of them.
+
+    Welch (1947), "The Generalization of 'Student's' Problem When Several Different Population
+    Variances Are Involved". The degrees of freedom are rounded down, which makes the interval a
+    little too wide. The deviation is that of one of the others less one of the baselines.
+
+    Parameters
+    ----------
+    baseline, other : a measure of each, shapes (n,) and (m,); not all may be equal on both sides.
+
+    Raises
+    ------
+    ValueError
+        If a side has fewer than two numbers, or one that is not finite, or none of them varies.
+
+    Taught in: notebooks/13_compress_for_real.ipynb
+    """
+    groups = [np.asarray(numbers, np.float64) for numbers in (baseline, other)]
+    for numbers in groups:
+        if numbers.ndim != 1 or len(numbers) < 2 or not np.isfinite(numbers).all():
+            raise ValueError(f"expected two or more finite numbers on each side, got {numbers}")
+    variances = [numbers.var(ddof=1) for numbers in groups]
+    errors = [v / len(numbers) for v, numbers in zip(variances, groups, strict=True)]
+    if not sum(errors):
+        raise ValueError("expected numbers that vary, got equal ones on both sides")
+    parts = [e**2 / (len(numbers) - 1) for e, numbers in zip(errors, groups, strict=True)]
+    freedom = int(sum(errors) ** 2 / sum(parts) + 1e-9)  # 1e-9: 4 may come out as 3.99…
+    reach = t_quantile(min(freedom, len(_T95)) + 1) * sum(errors) ** 0.5
+    mean = groups[1].mean() - groups[0].mean()
+    deviation = sum(variances) ** 0.5
+    return Gain(*map(float, (mean, deviation, mean - reach, mean + reach)))
 
 
 def paired_interval(

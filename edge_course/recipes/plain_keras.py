@@ -13,7 +13,7 @@ PLAIN_EPOCHS, PLAIN_RATE = 40, 5e-3
 
 
 def make_plain_cnns() -> dict[str, bytes]:
-    """Train the plain CNN in two widths from three seeds; return one file of each, and answers.
+    """Train the plain CNN in three widths from three seeds; return one file of each, and answers.
 
     40 epochs, mirrored and moved pictures, Adam with a cosine schedule, int8 after training. The
     file is that of the first seed, as the converter writes it. About a minute a network.

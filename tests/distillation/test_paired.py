@@ -56,6 +56,35 @@ def test_the_interval_holds_the_truth_in_95_of_100_trials() -> None:
     assert 0.94 < held / 4000 < 0.96
 
 
+def test_without_pairs_it_is_the_interval_of_welch() -> None:
+    a, b = [27.5, 21.0, 19.0, 23.6, 17.0], [27.1, 22.0, 20.8, 23.4, 23.4]
+    found = paired.unpaired_gain(np.array(a), np.array(b))
+    # scipy.stats.ttest_ind(b, a, equal_var=False): df 6.40, -3.378 to 6.818; with df 6 it is:
+    assert (found.low, found.high) == pytest.approx((-3.4557, 6.8957), abs=1e-3)
+    assert found.mean == pytest.approx(1.72)
+    even = paired.unpaired_gain(np.array([0.0, 1.0]), np.array([5.0, 6.0]))  # df 2, t 4.303
+    assert (even.low, even.high) == pytest.approx((5 - 4.303 * 0.5**0.5, 5 + 4.303 * 0.5**0.5))
+    assert even.deviation == pytest.approx(1)
+
+
+def test_without_pairs_too_it_holds_the_truth_in_95_of_100_trials() -> None:
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(4000):
+        found = paired.unpaired_gain(rng.normal(0, 1, 3), rng.normal(0.5, 3, 4))
+        held += found.low <= 0.5 <= found.high
+    assert 0.94 < held / 4000 < 0.98
+
+
+@pytest.mark.parametrize(
+    ("baseline", "other", "what"),
+    [([1.0], [1.0, 2.0], "two or more"), ([1.0, 2.0], [1.0, np.nan], "finite"),
+     ([1.0, 1.0], [2.0, 2.0], "vary"), ([[1.0, 2.0]], [1.0, 2.0], "two or more")],
+)  # fmt: skip
+def test_what_has_no_spread_is_refused(baseline, other, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        paired.unpaired_gain(np.array(baseline), np.array(other))
+
+
 def test_in_words() -> None:
     words = str(paired.gain(np.array([0.80, 0.82]), np.array([0.81, 0.84])))
     assert words.startswith("+1.50 points, standard deviation 0.71, 95 % interval -4.85 to +7.85")
