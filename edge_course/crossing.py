@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_course import data
 
-FILE = "crossing_counts.npz"
+CROSSING_FILE = "crossing_counts.npz"
 QUARTERS_A_DAY = 96
 QUARTERS_A_WEEK = 7 * QUARTERS_A_DAY
 MISSING = 255  # in the file, where a count is one byte
@@ -44,7 +44,7 @@ def load_crossing() -> CrossingCounts:
 
     Taught in: notebooks/16_many_nodes_one_answer.ipynb
     """
-    with np.load(io.BytesIO(data.read(FILE)), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(data.read(CROSSING_FILE)), allow_pickle=False) as arrays:
         counts = arrays["counts"].astype(float)
         counts[arrays["counts"] == MISSING] = np.nan
         return CrossingCounts(np.datetime64(str(arrays["start"]), "m"), arrays["detectors"], counts)

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_course import data
 
-FILE = "moby_dick.npz"
+NOVEL_FILE = "moby_dick.npz"
 
 
 class Novel(NamedTuple):
@@ -53,7 +53,7 @@ def load_novel() -> Novel:
 
     Taught in: notebooks/18_language_model_lstm.ipynb
     """
-    with np.load(io.BytesIO(data.read(FILE)), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(data.read(NOVEL_FILE)), allow_pickle=False) as arrays:
         codes, symbols = arrays["codes"], str(arrays["symbols"])
     end = len(codes) * 9 // 10
     return Novel(symbols, codes[:end], codes[end:])

@@ -14,7 +14,7 @@ import numpy as np
 from edge_course.runtimes import litert
 from edge_course.runtimes.model_files import ModelError
 
-MODES = ("float32", "dynamic", "int8", "int16")
+STEP_MODES = ("float32", "dynamic", "int8", "int16")
 
 
 def step_files(

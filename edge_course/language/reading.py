@@ -9,11 +9,11 @@ import numpy as np
 from edge_course.language.bits import bits_of_logits
 
 WARM_UP = 128  # symbols before a stream, which fill the state and are not judged
-Step = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+_Step = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def read_bits(
-    step: Step, start: tuple[np.ndarray, np.ndarray], codes: np.ndarray, streams: int
+    step: _Step, start: tuple[np.ndarray, np.ndarray], codes: np.ndarray, streams: int
 ) -> np.ndarray:
     """Return the bits of every symbol of a text, but for the first of each stream, float64.
 

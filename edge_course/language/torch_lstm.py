@@ -12,8 +12,8 @@ from edge_course import data
 from edge_course.language.lstm import LSTMWeights
 from edge_course.networks.torch_training import one_thread
 
-FILE = "lstm_192.safetensors"
-STREAMS, STEPS = 32, 64  # places in the text that are read side by side, symbols before an update
+LSTM_FILE = "lstm_192.safetensors"
+_STREAMS, _STEPS = 32, 64  # places in the text that are read side by side, symbols before an update
 
 
 class TorchLSTM(nn.Module):
@@ -68,7 +68,7 @@ def trained_lstm() -> TorchLSTM:
 
     Taught in: notebooks/18_language_model_lstm.ipynb
     """
-    arrays = {name: array.astype(np.float32) for name, array in load(data.read(FILE)).items()}
+    arrays = {name: array.astype(np.float32) for name, array in load(data.read(LSTM_FILE)).items()}
     weights = LSTMWeights(**arrays)
     model = TorchLSTM(*weights.embedding.shape, len(weights.U))
     model.load_weights(weights)
@@ -96,25 +96,25 @@ def fit_text(model: TorchLSTM, codes: np.ndarray, *, updates: int, rate: float) 
 
     Taught in: notebooks/18_language_model_lstm.ipynb
     """
-    long = (len(codes) - 1) // STREAMS // STEPS * STEPS  # symbols of a stream
-    if long < STEPS or updates < 1:
+    long = (len(codes) - 1) // _STREAMS // _STEPS * _STEPS  # symbols of a stream
+    if long < _STEPS or updates < 1:
         raise ValueError(
-            f"expected at least {STREAMS * STEPS + 1:,} symbols and one update, got {len(codes):,} "
+            f"expected at least {_STREAMS * _STEPS + 1:,} symbols and one update, got {len(codes):,} "
             f"and {updates}"
         )
     text = torch.from_numpy(np.asarray(codes, np.int64))
-    inputs = text[: STREAMS * long].reshape(STREAMS, long)
-    targets = text[1 : STREAMS * long + 1].reshape(STREAMS, long)
+    inputs = text[: _STREAMS * long].reshape(_STREAMS, long)
+    targets = text[1 : _STREAMS * long + 1].reshape(_STREAMS, long)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=updates)
     bits, state = [], None
     model.train()
     with one_thread():
         for update in tqdm(range(updates), desc="training"):
-            begin = update * STEPS % long
+            begin = update * _STEPS % long
             state = None if begin == 0 else tuple(part.detach() for part in state)
-            scores, state = model(inputs[:, begin : begin + STEPS], state)
-            wanted = targets[:, begin : begin + STEPS]
+            scores, state = model(inputs[:, begin : begin + _STEPS], state)
+            wanted = targets[:, begin : begin + _STEPS]
             loss = nn.functional.cross_entropy(scores.flatten(0, 1), wanted.flatten())
             optimizer.zero_grad()
             loss.backward()

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_course import data
-from edge_course.crossing import FILE, MISSING
+from edge_course.crossing import CROSSING_FILE, MISSING
 
 _PACKAGE = "traffic-anomaly==2.5.4"
 _WHEEL_SHA256 = "050f7801e329990c369372d518a354b816506ce6a358595a0753d1742c958bea"
@@ -41,7 +41,7 @@ def make_crossing() -> dict[str, bytes]:
     counts = np.full((row.max() + 1, len(detectors)), MISSING, np.uint8)
     counts[row, column] = table["total"]
     start = np.array(str(times.min()))
-    return {FILE: data.npz({"start": start, "detectors": detectors, "counts": counts})}
+    return {CROSSING_FILE: data.npz({"start": start, "detectors": detectors, "counts": counts})}
 
 
 def _from_wheel() -> bytes:

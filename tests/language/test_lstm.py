@@ -6,7 +6,7 @@ import torch
 
 from edge_course.frameworks.in_tensorflow import with_tensorflow
 from edge_course.language import lstm, torch_lstm
-from edge_course.language.litert_lstm import MODES, StepRunner, step_files
+from edge_course.language.litert_lstm import STEP_MODES, StepRunner, step_files
 from edge_course.language.reading import WARM_UP, read_bits
 from edge_course.novel import load_novel
 from edge_course.runtimes.model_files import ModelError
@@ -38,7 +38,7 @@ def examples(model, text) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def files(model, examples) -> dict[str, bytes]:
-    return with_tensorflow(step_files, model.weights()._asdict(), MODES, examples)
+    return with_tensorflow(step_files, model.weights()._asdict(), STEP_MODES, examples)
 
 
 def test_a_step_is_that_of_pytorchs_cell() -> None:
