@@ -36,7 +36,7 @@ CALLS = {
     },
     "18": {
         "LSTMCell", "Sequential", "from_keras_model", "convert", "Interpreter",
-        "get_signature_runner", "compress",
+        "get_signature_runner",
     },
     "20": {"from_bytes", "set_input", "invoke", "get_output", "run", "compile", "fit"},
     "21": {

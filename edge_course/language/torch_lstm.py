@@ -99,8 +99,8 @@ def fit_text(model: TorchLSTM, codes: np.ndarray, *, updates: int, rate: float) 
     long = (len(codes) - 1) // _STREAMS // _STEPS * _STEPS  # symbols of a stream
     if long < _STEPS or updates < 1:
         raise ValueError(
-            f"expected at least {_STREAMS * _STEPS + 1:,} symbols and one update, got {len(codes):,} "
-            f"and {updates}"
+            f"expected at least {_STREAMS * _STEPS + 1:,} symbols and one update, got "
+            f"{len(codes):,} and {updates}"
         )
     text = torch.from_numpy(np.asarray(codes, np.int64))
     inputs = text[: _STREAMS * long].reshape(_STREAMS, long)
