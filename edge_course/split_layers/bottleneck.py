@@ -33,6 +33,18 @@ class Rounding(nn.Module):
         return x + (torch.rand_like(x) - 0.5) * LARGEST / 255
 
 
+class StraightRounding(nn.Module):
+    """Rounding itself, with the slope of the line through its stairs (notebook 09)."""
+
+    def __init__(self, bits: int, largest: float):
+        super().__init__()
+        self.step = largest / (2**bits - 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return numbers from 0 to ``largest``, each at the nearest of 2^bits levels."""
+        return x + (torch.round(x / self.step) * self.step - x).detach()
+
+
 class BottleneckCnn(nn.Module):
     """A head for a slow device, 196 numbers that cross, and a tail for a server.
 
@@ -64,18 +76,25 @@ class SmallPictureCnn(nn.Module):
     """The bottleneck's rival: what crosses is the picture itself, at half or a quarter of its size.
 
     The head is a mean of 2×2 or 4×4 pixels, which no training has to find. The tail is the
-    bottleneck's, but for its first convolution, which has to see shapes: 3×3 and not 1×1.
+    bottleneck's, but for its first convolution: in its place are three, as many as the bottleneck
+    has in its head, for the server has to see the shapes that the bottleneck's device sees.
     """
 
-    def __init__(self, factor: int):
+    def __init__(self, factor: int = 2):
         super().__init__()
         self.head = nn.AvgPool2d(factor)  # (n, 1, 14, 14) or (n, 1, 7, 7)
+        self.rounding = nn.Identity()
         stride = 28 // factor // CODES[1]
-        self.tail = _tail(conv_norm(1, 96, kernel=3, stride=stride, activation=nn.ReLU()))
+        widen = nn.Sequential(
+            conv_norm(1, 32, kernel=3, activation=nn.ReLU()),
+            conv_norm(32, 32, kernel=3, stride=stride, groups=32, activation=nn.ReLU()),
+            conv_norm(32, 96, kernel=1, activation=nn.ReLU()),  # (n, 96, 7, 7)
+        )
+        self.tail = _tail(widen)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the scores, float32 (n, 10), for pictures (n, 1, 28, 28)."""
-        return self.tail(self.head(x))
+        return self.tail(self.rounding(self.head(x)))
 
 
 def _tail(widen: nn.Module) -> nn.Sequential:
