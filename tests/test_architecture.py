@@ -38,7 +38,7 @@ FRAMEWORKS = {"ai_edge_litert", "keras", "onnx", "onnxruntime", "tensorflow", "t
 LOADS = {
     "torch": {
         "compression.compress", "distillation.lessons", "distillation.losses",
-        "federated.local",
+        "federated.local", "federated.rounds",
         "networks.students", "networks.torch_graph", "networks.torch_models",
         "networks.torch_training", "pruning.calls", "pruning.importance", "pruning.prune",
         "quantization_aware.bias_correction", "quantization_aware.fake_quantize",

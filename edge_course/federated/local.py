@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import torch
 from torch import nn
 
 from edge_course.networks.torch_training import as_labels, as_tensor, label_loss, one_thread, taking
 
-LOCAL_BATCH, LOCAL_RATE, MOMENTUM = 16, 0.05, 0.9
+LOCAL_BATCH, LOCAL_RATE, MOMENTUM = 32, 0.1, 0.9
 
 
 def watch_cnn(channels: int = 6, classes: int = 7) -> nn.Sequential:
@@ -26,7 +28,7 @@ def watch_cnn(channels: int = 6, classes: int = 7) -> nn.Sequential:
     """
     sizes = (channels, 16, 32, 64)
     layers: list[nn.Module] = []
-    for ins, outs in zip(sizes, sizes[1:], strict=False):
+    for ins, outs in itertools.pairwise(sizes):
         layers += [nn.Conv2d(ins, outs, (5, 1), stride=(2, 1), padding=(2, 0)), nn.ReLU()]
     return nn.Sequential(
         *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(sizes[-1], classes)

@@ -144,6 +144,7 @@ def _environment(home: Path) -> dict[str, str]:
     scripts = sysconfig.get_path("scripts")
     return os.environ | {
         "FLWR_HOME": str(home),
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(home / "tmp")),
         "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
         "NO_COLOR": "1",
         "OMP_NUM_THREADS": "1",
@@ -189,6 +190,7 @@ def _start(home: Path, people: Sequence[int]) -> str:
     port, *node_ports = _free_ports(1 + len(people))
     address = f"{_HOST}:{port}"
     (home / "app").mkdir()
+    (home / "tmp").mkdir()
     (home / "app" / "pyproject.toml").write_text(_PROJECT, encoding="utf-8")
     (home / "app" / "wrist.py").write_text(_APP, encoding="utf-8")
     (home / "config.toml").write_text(

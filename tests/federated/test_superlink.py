@@ -58,7 +58,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory):
     home = str(folder / "home")
     environment = os.environ | {
         "HOME": home, "USERPROFILE": home, "AUDIT_LOG": str(folder / "audit"),
-        "PYTHONPATH": os.pathsep.join([str(folder / "site"), *sys.path[:1], os.getcwd()]),
+        "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(Path.cwd())]),
         "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
     program = PROGRAM.format(people=PEOPLE, rounds=ROUNDS)

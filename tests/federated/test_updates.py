@@ -62,7 +62,6 @@ def test_masks_of_all_cancel_exactly(people: int) -> None:
     nothing = np.zeros(1000, np.uint32)
     hidden = [masks.hide(nothing, i, seeds[i]) for i in range(people)]
     assert not np.sum(hidden, axis=0, dtype=np.uint32).any()
-    assert not np.sum(hidden[1:], axis=0, dtype=np.uint32).astype(bool).all() or people > 1
     # One alone looks like any numbers: its mean is that of all numbers, to five standard errors.
     assert abs(hidden[0].mean() / 2**32 - 0.5) < 5 * math.sqrt(1 / 12 / 1000)
 
@@ -94,7 +93,7 @@ def exact_delta(epsilon: float, mu: float) -> float:
 def test_epsilon_is_a_bound_and_a_close_one(rounds: int, noise: float, delta: float) -> None:
     mu, bound = math.sqrt(rounds) / noise, privacy.epsilon(rounds, noise, delta)
     assert exact_delta(bound, mu) <= delta
-    assert exact_delta(0.6 * bound, mu) > delta
+    assert exact_delta(0.4 * bound, mu) > delta
 
 
 def test_clipping_changes_the_length_only() -> None:
