@@ -45,6 +45,10 @@ class Crossing(NamedTuple):
     node: int
     content: bytes
 
+    def message(self) -> Message:
+        """Return the message itself."""
+        return message_from_proto(ProtoMessage.FromString(self.content))
+
 
 class InProcessGrid(Grid):
     """What a server sends through, where all clients are functions of this process.
@@ -94,9 +98,9 @@ class InProcessGrid(Grid):
         return self._cross(reply, up=True, node=node)
 
     def _cross(self, message: Message, *, up: bool, node: int) -> Message:
-        content = message_to_proto(message).SerializeToString()
-        self.crossed.append(Crossing(up, node, content))
-        return message_from_proto(ProtoMessage.FromString(content))
+        crossing = Crossing(up, node, message_to_proto(message).SerializeToString())
+        self.crossed.append(crossing)
+        return crossing.message()
 
     def set_run(self, run: object) -> None:
         """Do nothing: there is one run only."""

@@ -26,7 +26,7 @@ def watch_cnn(channels: int = 6, classes: int = 7) -> nn.Sequential:
 
     Taught in: notebooks/17_federated_learning.ipynb
     """
-    sizes = (channels, 16, 32, 64)
+    sizes = (channels, 16, 32, 32)
     layers: list[nn.Module] = []
     for ins, outs in itertools.pairwise(sizes):
         layers += [nn.Conv2d(ins, outs, (5, 1), stride=(2, 1), padding=(2, 0)), nn.ReLU()]

@@ -15,8 +15,8 @@ MOVEMENTS = (
     "pendulum", "abduction", "forward elevation", "internal rotation", "external rotation",
     "trapezius extension", "upright row",
 )  # fmt: skip
-RATE_HZ = 25  # of the windows: the recordings have 50, and each two samples are averaged
-WINDOW = 100  # samples: four seconds, one or two repetitions
+RATE_HZ = 12.5  # of the windows: the recordings have 50, and each four samples are averaged
+WINDOW = 50  # samples: four seconds, one or two repetitions
 _SCALE = np.array([1, 1, 1, 2, 2, 2], np.float32)  # g and rad/s to numbers of about 1, for everyone
 UNSEEN = ((1, 2), (3, 4), (5, 6))  # the people that take no part, in each of three folds
 
@@ -27,7 +27,7 @@ class Wearer(NamedTuple):
     Attributes
     ----------
     person : the number, 1 to 10.
-    windows : float32 (n, 100, 1, 6): a picture 100 high and 1 wide, with six channels.
+    windows : float32 (n, 50, 1, 6): a picture 50 high and 1 wide, with six channels.
     labels : int64 (n,), an index into `MOVEMENTS`.
     """
 
@@ -79,7 +79,7 @@ def fold(wearers: list[Wearer], number: int) -> tuple[list[Wearer], list[Wearer]
 
 
 def _windows(samples: np.ndarray) -> np.ndarray:
-    """Cut a recording (t, 6) into windows (n, 100, 1, 6); what is left at its end is dropped."""
-    slow = samples[: len(samples) // 2 * 2].reshape(-1, 2, samples.shape[1]).mean(axis=1)
+    """Cut a recording (t, 6) into windows (n, 50, 1, 6); what is left at its end is dropped."""
+    slow = samples[: len(samples) // 4 * 4].reshape(-1, 4, samples.shape[1]).mean(axis=1)
     cut = np.lib.stride_tricks.sliding_window_view(slow, WINDOW, axis=0)[:: WINDOW // 2]
     return np.ascontiguousarray(cut.transpose(0, 2, 1)[:, :, None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 FEDERATIONS, DEFENCES = "federations.npz", "federation_defences.npz"
 FOLDS = SEEDS = (0, 1, 2)
-ROUNDS, LIARS, CLIP = 15, 2, 1.0
-NOISES = (0.05, 0.3, 1.0)
+ROUNDS, LIARS, CLIP = 10, 2, 1.0
+NOISES = (0.3, 1.0)
 
 Way = Callable[["Sequence[Wearer]", "Sequence[Wearer]", int], "Outcome"]
 
@@ -25,7 +26,7 @@ Way = Callable[["Sequence[Wearer]", "Sequence[Wearer]", int], "Outcome"]
 def make_federations() -> dict[str, bytes]:
     """Train in several ways from three seeds, in three folds; return how each did, by round.
 
-    Of each way an array float32 (3, 3, 16): folds, seeds, rounds from 0 on; "alone" and "pooled",
+    Of each way an array float32 (3, 3, 11): folds, seeds, rounds from 0 on; "alone" and "pooled",
     which have no rounds, (3, 3). And ``NAME.bytes``, int64 (3, 3): what clients sent in all.
     About six minutes on one core.
     """
@@ -46,28 +47,31 @@ def make_federations() -> dict[str, bytes]:
         return float(np.mean(torch_training.scores(model, theirs).argmax(axis=1) == right))
 
     quiet = {"fraction_evaluate": 0.0}
-    small = {"int8": flower.small_int8}
-    small |= {
-        n: flower.small_largest(0.05, remember=r) for n, r in (("top", False), ("top_memory", True))
+    small = {
+        "int8": flower.small_int8,
+        "top": flower.small_largest(0.05, remember=False),
+        "top_memory": flower.small_largest(0.05, remember=True),
+    }
+    settings = {
+        "fedavg": (FedAvg, 1),
+        "fedavg_4": (FedAvg, 4),
+        "fedprox": (partial(FedProx, proximal_mu=0.1), 1),
     }
     ways: dict[str, Way] = {
-        "fedavg": lambda p, u, s: run_rounds(FedAvg(**quiet), p, u, rounds=ROUNDS, seed=s),
-        "fedavg_4": lambda p, u, s: run_rounds(
-            FedAvg(**quiet), p, u, rounds=ROUNDS, seed=s, epochs=4
-        ),
-        "fedprox_4": lambda p, u, s: run_rounds(
-            FedProx(proximal_mu=0.1, **quiet), p, u, rounds=ROUNDS, seed=s, epochs=4
-        ),
+        name: lambda p, u, s, make=make, epochs=epochs: run_rounds(
+            make(**quiet), p, u, rounds=ROUNDS, seed=s, epochs=epochs
+        )
+        for name, (make, epochs) in settings.items()
     }
     for name, pack in small.items():
         ways[name] = lambda p, u, s, pack=pack: run_rounds(
             flower.SmallUpdates(**quiet), p, u, rounds=ROUNDS, seed=s, pack=pack
         )
-    arrays = _all(ways)
+    arrays, wearers = _all(ways), watch.load_wearers()
     for name, groups in (("alone", lambda p: [[w] for w in p]), ("pooled", lambda p: [p])):
         arrays[name] = np.array([
             [np.mean([alone(g, unseen, seed) for g in groups(part)]) for seed in SEEDS]
-            for part, unseen in map(_fold, FOLDS)
+            for part, unseen in (watch.fold(wearers, number) for number in FOLDS)
         ], np.float32)  # fmt: skip
     return {FEDERATIONS: data.npz(arrays)}
 
@@ -75,7 +79,7 @@ def make_federations() -> dict[str, bytes]:
 def make_federation_defences() -> dict[str, bytes]:
     """As `make_federations`, where two of eight people lie, and where noise hides each of them.
 
-    "liars" is FedAvg, "liars_median" and "liars_krum" are Flower's other strategies; "noise_0.05"
+    "liars" is FedAvg, "liars_median" and "liars_krum" are Flower's other strategies; "noise_0.3"
     and so on is Flower's differential privacy on the server. About four minutes on one core.
     """
     from flwr.serverapp import strategy
@@ -114,10 +118,6 @@ def with_liars(people: Sequence[Wearer]) -> list[Wearer]:
     return [*lying, *people[LIARS:]]
 
 
-def _fold(number: int) -> tuple[list[Wearer], list[Wearer]]:
-    return watch.fold(watch.load_wearers(), number)
-
-
 def _together(people: Sequence[Wearer]) -> tuple[np.ndarray, np.ndarray]:
     windows = np.concatenate([wearer.windows for wearer in people])
     return windows, np.concatenate([wearer.labels for wearer in people])
@@ -127,9 +127,10 @@ def _all(ways: dict[str, Way]) -> dict[str, np.ndarray]:
     """Return accuracies and bytes of each way, over folds and seeds."""
     from tqdm.auto import tqdm
 
-    arrays = {}
+    arrays, wearers = {}, watch.load_wearers()
+    folds = [watch.fold(wearers, number) for number in FOLDS]
     for name, way in tqdm(ways.items(), desc="federations"):
-        outcomes = [[way(*_fold(number), seed) for seed in SEEDS] for number in FOLDS]
+        outcomes = [[way(*people, seed) for seed in SEEDS] for people in folds]
         arrays[name] = np.array([[o.accuracy for o in row] for row in outcomes], np.float32)
         arrays[f"{name}.bytes"] = np.array([[o.bytes_up() for o in row] for row in outcomes])
     return arrays
