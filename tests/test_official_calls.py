@@ -31,6 +31,10 @@ CALLS = {
     "13": {"compile", "fit", "from_keras_model", "convert", "write_bytes"},
     "14": {"extract_model", "InferenceSession", "run"},
     "15": {"init_process_group", "all_reduce", "all_gather"},
+    "17": {
+        "ClientApp", "train", "load_state_dict", "to_torch_state_dict", "ArrayRecord",
+        "MetricRecord", "RecordDict", "Message", "FedAvg", "start",
+    },
     "20": {"from_bytes", "set_input", "invoke", "get_output", "run", "compile", "fit"},
     "21": {
         "Interpreter", "allocate_tensors", "set_tensor", "invoke", "get_tensor", "Starlette",

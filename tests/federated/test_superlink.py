@@ -25,7 +25,7 @@ weights = deployment.run({rounds})
 print(json.dumps([str(deployment.home), deployment.address, weights.tolist()]), flush=True)
 time.sleep(600)
 """
-# What every Python process under test looks up, binds, and opens to write.
+# What every process of Flower looks up, binds, connects to, and opens to write.
 AUDIT = """
 import os, sys
 
@@ -43,8 +43,9 @@ def note(event, what):
     line = f"{event}\\t{os.fsdecode(what) if isinstance(what, bytes) else what}\\n"
     os.write(LOG, line.encode())
 
-LOG = os.open(os.environ["AUDIT_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-sys.addaudithook(hook)
+if "FLWR_HOME" in os.environ:
+    LOG = os.open(os.environ["AUDIT_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    sys.addaudithook(hook)
 """
 
 
