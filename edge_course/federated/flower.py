@@ -122,8 +122,6 @@ def training_app(train: Train) -> ClientApp:
     Parameters
     ----------
     train : ``train(context, arrays, config)`` returns trained arrays and the number of examples.
-
-    Taught in: notebooks/17_federated_learning.ipynb
     """
     app = ClientApp()
 
@@ -187,10 +185,7 @@ def small_largest(share: float, *, remember: bool) -> Callable[[np.ndarray, Cont
 
 
 class SmallUpdates(FedAvg):
-    """Flower's FedAvg for clients that send the change of their model, made small.
-
-    Taught in: notebooks/17_federated_learning.ipynb
-    """
+    """Flower's FedAvg for clients that send the change of their model, made small."""
 
     def configure_train(self, server_round, arrays, config, grid):
         """Remember the model that is sent."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from edge_course.networks.torch_training import as_labels, as_tensor, label_loss, one_thread, taking
 
-LOCAL_BATCH, LOCAL_RATE, MOMENTUM = 32, 0.1, 0.9
+LOCAL_BATCH, LOCAL_RATE, LOCAL_MOMENTUM = 32, 0.1, 0.9
 
 
 def watch_cnn(channels: int = 6, classes: int = 7) -> nn.Sequential:
@@ -68,7 +68,7 @@ def train_locally(
     """
     x, y = as_tensor(windows, model), as_labels(labels, len(windows))
     start = [parameter.detach().clone() for parameter in model.parameters()]
-    optimizer = torch.optim.SGD(model.parameters(), lr=LOCAL_RATE, momentum=MOMENTUM)
+    optimizer = torch.optim.SGD(model.parameters(), lr=LOCAL_RATE, momentum=LOCAL_MOMENTUM)
     random = torch.Generator().manual_seed(seed)
     model.train()
     with one_thread(), taking(x):

@@ -4,29 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-
-def clipped(update: np.ndarray, limit: float) -> np.ndarray:
-    """Return an update, made shorter if it is longer than a limit: one person's largest influence.
-
-    Parameters
-    ----------
-    update : real numbers (n,).
-    limit : the largest Euclidean norm, positive.
-
-    Raises
-    ------
-    ValueError
-        If the limit is not positive.
-
-    Taught in: notebooks/17_federated_learning.ipynb
-    """
-    if not limit > 0:
-        raise ValueError(f"expected a positive limit, got {limit}")
-    norm = float(np.linalg.norm(update))
-    return np.asarray(update) * min(1.0, limit / norm) if norm else np.asarray(update)
-
 
 def epsilon(rounds: int, noise: float, delta: float) -> float:
     """Return ε: how much better than before one can tell whether a person took part.

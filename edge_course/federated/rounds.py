@@ -20,7 +20,7 @@ from edge_course.networks import torch_training
 Pack = Callable[[np.ndarray, Context], ArrayRecord]
 
 
-class Outcome(NamedTuple):
+class Federation(NamedTuple):
     """What a federation came to.
 
     Attributes
@@ -51,7 +51,7 @@ def run_rounds(
     pack: Pack | None = None,
     equal: bool = False,
     build: Callable[[], nn.Module] = local.watch_cnn,
-) -> Outcome:
+) -> Federation:
     """Let people train one network, each on the own device, and test it on others.
 
     Parameters
@@ -99,4 +99,4 @@ def run_rounds(
     start = ArrayRecord(model.state_dict())
     result = strategy.start(grid, start, num_rounds=rounds, evaluate_fn=evaluate)
     measured = [record["accuracy"] for record in result.evaluate_metrics_serverapp.values()]
-    return Outcome(np.array(measured), loaded(result.arrays), grid)
+    return Federation(np.array(measured), loaded(result.arrays), grid)

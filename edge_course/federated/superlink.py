@@ -24,7 +24,7 @@ import psutil
 
 from edge_course import process, terminal
 
-START_SECONDS, RUN_SECONDS, ASK_SECONDS = 90, 240, 10
+_START_SECONDS, _RUN_SECONDS, _ASK_SECONDS = 90, 240, 10
 _HOST, _CONNECTION = "127.0.0.1", "here"
 _PROJECT = """\
 [project]
@@ -81,7 +81,7 @@ class Deployment:
         self._folder = tempfile.TemporaryDirectory(prefix="flwr_", ignore_cleanup_errors=True)
         self.home, self.people = Path(self._folder.name).resolve(), list(people)
         self._keeper = process.Child("edge_course.federated.superlink", str(self.home))
-        said = self._keeper.ask(json.dumps(self.people).encode(), seconds=START_SECONDS)
+        said = self._keeper.ask(json.dumps(self.people).encode(), seconds=_START_SECONDS)
         if not said.startswith("ready "):
             self.close()
             raise FlowerError(said or "the processes of Flower ended before they began")
@@ -99,14 +99,14 @@ class Deployment:
         settings = f"rounds={rounds} people={len(self.people)} result={json.dumps(str(result))}"
         app = str(self.home / "app")
         begun = self._flwr("run", app, _CONNECTION, "--run-config", settings)
-        run, late = str(begun["run-id"]), time.monotonic() + RUN_SECONDS
-        while not _appears(result, ASK_SECONDS):  # "flwr run" is content once the run is known
+        run, late = str(begun["run-id"]), time.monotonic() + _RUN_SECONDS
+        while not _appears(result, _ASK_SECONDS):  # "flwr run" is content once the run is known
             status = self._flwr("ls", _CONNECTION, "--run-id", run)["runs"][0]["status"]
             if status.startswith("finished") and not result.exists():
                 log = (self.home / "superlink.log").read_text(encoding="utf-8", errors="replace")
                 raise FlowerError(f"the run ended as {status}: {log[-500:]}")
             if time.monotonic() > late:
-                raise FlowerError(f"the run has not ended within {RUN_SECONDS} s: {status}")
+                raise FlowerError(f"the run has not ended within {_RUN_SECONDS} s: {status}")
         with np.load(io.BytesIO(result.read_bytes()), allow_pickle=False) as arrays:
             return arrays["weights"]
 
@@ -122,7 +122,7 @@ class Deployment:
     def _flwr(self, *command: str) -> dict:
         done = subprocess.run(
             [_program("flwr"), *command, "--format", "json"],
-            env=_environment(self.home), capture_output=True, text=True, timeout=RUN_SECONDS,
+            env=_environment(self.home), capture_output=True, text=True, timeout=_RUN_SECONDS,
         )  # fmt: skip
         try:
             said = json.loads(done.stdout)
@@ -142,7 +142,10 @@ class Deployment:
 def _environment(home: Path) -> dict[str, str]:
     """Return the environment of Flower's processes: nothing is fetched, reported or coloured."""
     scripts = sysconfig.get_path("scripts")
-    return os.environ | {
+    # A notebook's kernel forces colours, which Flower would write into its JSON too.
+    colours = ("FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE")
+    given = {name: value for name, value in os.environ.items() if name not in colours}
+    return given | {
         "FLWR_HOME": str(home),
         **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(home / "tmp")),
         "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
@@ -204,7 +207,7 @@ def _start(home: Path, people: Sequence[int]) -> str:
         _spawn(home, f"supernode_{person}", "flower-supernode", "--insecure",
                "--superlink", address, "--host", _HOST, "--port", str(own),
                "--node-config", f"person={person}")  # fmt: skip
-    late = time.monotonic() + START_SECONDS - 10
+    late = time.monotonic() + _START_SECONDS - 10
     while time.monotonic() < late:
         try:
             socket.create_connection((_HOST, port), timeout=1).close()

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_course import data
 
-FILE = "watch_movements.npz"
+RECORDINGS = "watch_movements.npz"
 # Exercises for the shoulder, as the study calls them (arXiv:1802.01489).
 MOVEMENTS = (
     "pendulum", "abduction", "forward elevation", "internal rotation", "external rotation",
@@ -46,7 +46,7 @@ def load_wearers() -> list[Wearer]:
 
     Taught in: notebooks/17_federated_learning.ipynb
     """
-    with np.load(io.BytesIO(data.read(FILE)), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(data.read(RECORDINGS)), allow_pickle=False) as arrays:
         ends = np.cumsum(arrays["lengths"])
         recordings = np.split(arrays["samples"].astype(np.float32) / _SCALE, ends[:-1])
         movement, person = arrays["movement"].astype(np.int64), arrays["person"]

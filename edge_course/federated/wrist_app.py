@@ -20,8 +20,8 @@ from edge_course import data
 from edge_course.federated import watch
 from edge_course.networks import nn
 
-STEPS, RATE = 20, 0.5  # of gradient descent in a round
-INPUTS = 2 * 6 + 1
+_STEPS, _RATE = 20, 0.5  # of gradient descent in a round
+_INPUTS = 2 * 6 + 1
 
 client_app, server_app = ClientApp(), ServerApp()
 
@@ -39,8 +39,8 @@ def train(message: Message, context: Context) -> Message:
     wearer = watch.load_wearers()[person - 1]
     x, target = summaries(wearer.windows), np.eye(len(watch.MOVEMENTS))[wearer.labels]
     weights = message.content["arrays"]["weights"].numpy().copy()
-    for _ in range(STEPS):
-        weights -= RATE * x.T @ (nn.softmax(x @ weights) - target) / len(x)
+    for _ in range(_STEPS):
+        weights -= _RATE * x.T @ (nn.softmax(x @ weights) - target) / len(x)
     arrays = ArrayRecord({"weights": Array(weights)})
     metrics = MetricRecord({"num-examples": len(x), "person": person})
     return Message(RecordDict({"arrays": arrays, "metrics": metrics}), reply_to=message)
@@ -60,7 +60,7 @@ class PersonByPerson(FedAvg):
 
 def federate(grid: Grid, rounds: int) -> np.ndarray:
     """Return the weights after some rounds, float64 (13, 7), from zeros on."""
-    start = ArrayRecord({"weights": Array(np.zeros((INPUTS, len(watch.MOVEMENTS))))})
+    start = ArrayRecord({"weights": Array(np.zeros((_INPUTS, len(watch.MOVEMENTS))))})
     people = len(list(grid.get_node_ids()))
     strategy = PersonByPerson(
         fraction_evaluate=0.0, min_train_nodes=people, min_available_nodes=people

@@ -12,15 +12,15 @@ from edge_course import data
 from edge_course.federated import watch
 
 if TYPE_CHECKING:
-    from edge_course.federated.rounds import Outcome
+    from edge_course.federated.rounds import Federation
     from edge_course.federated.watch import Wearer
 
 FEDERATIONS, DEFENCES = "federations.npz", "federation_defences.npz"
-FOLDS = SEEDS = (0, 1, 2)
+FOLDS = FEDERATION_SEEDS = (0, 1, 2)
 ROUNDS, LIARS, CLIP = 10, 2, 1.0
 NOISES = (0.3, 1.0)
 
-Way = Callable[["Sequence[Wearer]", "Sequence[Wearer]", int], "Outcome"]
+Way = Callable[["Sequence[Wearer]", "Sequence[Wearer]", int], "Federation"]
 
 
 def make_federations() -> dict[str, bytes]:
@@ -70,7 +70,7 @@ def make_federations() -> dict[str, bytes]:
     arrays, wearers = _all(ways), watch.load_wearers()
     for name, groups in (("alone", lambda p: [[w] for w in p]), ("pooled", lambda p: [p])):
         arrays[name] = np.array([
-            [np.mean([alone(g, unseen, seed) for g in groups(part)]) for seed in SEEDS]
+            [np.mean([alone(g, unseen, seed) for g in groups(part)]) for seed in FEDERATION_SEEDS]
             for part, unseen in (watch.fold(wearers, number) for number in FOLDS)
         ], np.float32)  # fmt: skip
     return {FEDERATIONS: data.npz(arrays)}
@@ -92,7 +92,7 @@ def make_federation_defences() -> dict[str, bytes]:
         return lambda p, u, s: run_rounds(make(**quiet), with_liars(p), u, rounds=ROUNDS, seed=s)
 
     def noisy(noise: float) -> Way:
-        def way(people: Sequence[Wearer], unseen: Sequence[Wearer], seed: int) -> Outcome:
+        def way(people: Sequence[Wearer], unseen: Sequence[Wearer], seed: int) -> Federation:
             private = strategy.DifferentialPrivacyServerSideFixedClipping(
                 strategy.FedAvg(**quiet), noise, CLIP, len(people)
             )
@@ -130,7 +130,7 @@ def _all(ways: dict[str, Way]) -> dict[str, np.ndarray]:
     arrays, wearers = {}, watch.load_wearers()
     folds = [watch.fold(wearers, number) for number in FOLDS]
     for name, way in tqdm(ways.items(), desc="federations"):
-        outcomes = [[way(*people, seed) for seed in SEEDS] for people in folds]
+        outcomes = [[way(*people, seed) for seed in FEDERATION_SEEDS] for people in folds]
         arrays[name] = np.array([[o.accuracy for o in row] for row in outcomes], np.float32)
         arrays[f"{name}.bytes"] = np.array([[o.bytes_up() for o in row] for row in outcomes])
     return arrays

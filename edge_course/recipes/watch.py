@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 
 from edge_course import data
-from edge_course.federated.watch import FILE
+from edge_course.federated.watch import RECORDINGS
 from edge_course.recipes.wheel import file_in_wheel
 
 _PACKAGE = "seglearn==1.2.5"
@@ -52,4 +52,4 @@ def make_watch() -> dict[str, bytes]:
         "movement": np.asarray(content["y"], np.uint8),
         "person": np.asarray(content["subject"], np.uint8),
     }
-    return {FILE: data.npz(arrays)}
+    return {RECORDINGS: data.npz(arrays)}

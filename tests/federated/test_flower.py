@@ -6,7 +6,8 @@ import torch
 from flwr.app import ArrayRecord
 from flwr.serverapp.strategy import FedAvg
 
-from edge_course.federated import averaging, flower, local, watch
+from edge_course.federated import averaging, flower, local, rounds, watch
+from edge_course.networks import torch_training
 
 PEOPLE = (3, 4, 7)
 WEARERS = {w.person: w for w in watch.load_wearers() if w.person in PEOPLE}
@@ -119,3 +120,18 @@ def test_the_memory_is_kept_on_the_client(remember: bool) -> None:
 def test_shaped_refuses_another_number_of_parameters() -> None:
     with pytest.raises(ValueError, match=r"expected \d+ numbers, got 3"):
         flower.shaped(np.zeros(3), start())
+
+
+def test_a_federation_repeats_and_privacy_counts_each_person_as_one() -> None:
+    people, unseen = list(WEARERS.values())[:2], list(WEARERS.values())[2:]
+    strategy = {"fraction_evaluate": 0.0}
+    first, second = (
+        rounds.run_rounds(FedAvg(**strategy), people, unseen, rounds=2, seed=5, equal=True)
+        for _ in range(2)
+    )
+    assert np.array_equal(first.accuracy, second.accuracy) and len(first.accuracy) == 3
+    counts = {m.content["metrics"]["num-examples"] for m in messages(first.grid.crossed, up=True)}
+    assert counts == {1}
+    assert first.bytes_up() == sent_up(first.grid)
+    right = torch_training.scores(first.model, unseen[0].windows).argmax(axis=1)
+    assert first.accuracy[-1] == np.mean(right == unseen[0].labels)

