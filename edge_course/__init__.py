@@ -22,6 +22,9 @@ _SETTINGS = {
     "KERAS_BACKEND": "tensorflow",
     # torchao: its kernels are for graphics cards, and it would warn that they do not load.
     "TORCHAO_FORCE_SKIP_LOADING_SO_FILES": "1",
+    # Flower would send its maker what is started, and ask for newer versions.
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
 }
 # Limits on training, and an older Keras in place of this one: wanted elsewhere, wrong here.
 _UNWANTED = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_USE_LEGACY_KERAS")

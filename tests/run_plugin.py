@@ -51,6 +51,7 @@ SECONDS = {
     "tests/microcontroller/test_to_c.py": 45,
     "tests/microcontroller/test_firmware.py": 20,
     "tests/integer_inference/test_micro.py": 12,
+    "tests/federated/test_superlink.py": 45,
 }
 CACHES = ("MPLCONFIGDIR", "IPYTHONDIR", "ZIG_GLOBAL_CACHE_DIR")  # else in the home folder
 PEAKS = pytest.StashKey[list[int]]()  # bytes, of every worker that has finished

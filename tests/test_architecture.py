@@ -27,7 +27,7 @@ FLOORS = (
     },
     {"structured_pruning"},
     {"compression", "nodes", "service"},
-    {"fusion"},
+    {"federated", "fusion"},
     {"recipes", "report"},
     {"exercises", "contributing", "__init__", "__main__"},
 )  # fmt: skip
@@ -38,7 +38,8 @@ FRAMEWORKS = {"ai_edge_litert", "keras", "onnx", "onnxruntime", "tensorflow", "t
 LOADS = {
     "torch": {
         "compression.compress", "distillation.lessons", "distillation.losses",
-        "language.torch_lstm", "networks.students", "networks.torch_graph", "networks.torch_models",
+        "federated.local", "federated.rounds", "language.torch_lstm",
+        "networks.students", "networks.torch_graph", "networks.torch_models",
         "networks.torch_training", "pruning.calls", "pruning.importance", "pruning.prune",
         "quantization_aware.bias_correction", "quantization_aware.fake_quantize",
         "quantization_aware.network",

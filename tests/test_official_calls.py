@@ -34,6 +34,10 @@ CALLS = {
     "16": {
         "solve", "from_keras_model", "convert", "Interpreter", "set_tensor", "invoke", "get_tensor",
     },
+    "17": {
+        "ClientApp", "train", "load_state_dict", "to_torch_state_dict", "ArrayRecord",
+        "MetricRecord", "RecordDict", "Message", "FedAvg", "start",
+    },
     "18": {
         "LSTMCell", "Sequential", "from_keras_model", "convert", "Interpreter",
         "get_signature_runner",
