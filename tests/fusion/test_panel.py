@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -86,7 +87,8 @@ def test_rounds_with_nodes_killed_late_and_talking_nonsense(recordings, products
             assert list(answer.nodes) == present
             assert set(answer.left_out) == {1, 2} | killed
             assert "too far from the others" in answer.left_out[1]
-            assert "no answer" in answer.left_out[2]
+            # Late, and once sixteen questions wait for it: too busy.
+            assert re.search("no answer|overloaded", answer.left_out[2])
             forecasts = [truth[n].forecast(np.array([step]))[0] for n in present]
             weights = minimum_variance(products[np.ix_(present, present)])
             assert answer.value == pytest.approx(np.dot(weights, forecasts), rel=1e-5)
